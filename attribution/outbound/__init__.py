@@ -1,0 +1,1 @@
+"""Calls that leave the house and the addresses they may reach."""

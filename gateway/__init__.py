@@ -1,0 +1,1 @@
+"""The door: keys in, providers out."""

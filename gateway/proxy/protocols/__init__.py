@@ -1,0 +1,1 @@
+"""Wire formats: what was asked, what came back, what it used. Pure."""
