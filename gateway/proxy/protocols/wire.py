@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from attribution.prices.tokens import Tokens
+from attribution.prices.tokens import INPUT_SIDE, OUTPUT_SIDE, Tokens
 
 Json = dict[str, Any]
 Dialect = Literal["openai", "anthropic", "gemini"]
@@ -50,9 +50,13 @@ class Size:
     text_bytes: int  # UTF-8 bytes of everything that a tokenizer will see
     messages: int
     tools: int
+    extra_output: int = 0  # output that is billed beside the limit (rejected predictions)
     media: str | None = None  # first field that holds an image, audio, file or URL
     unbounded: str | None = None  # first field that makes the call unbounded (RELIABILITY §2)
     web_searches: int = 0  # most calls of server-side web search, each has a fee
+    # token classes that this call may use; each is bounded by the dearest of its side
+    input_classes: tuple[str, ...] = INPUT_SIDE
+    output_classes: tuple[str, ...] = OUTPUT_SIDE
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,6 +79,7 @@ class Seen:
     service_tier: str | None = None
     cost: Decimal | None = None  # US dollars, where the provider states its charge
     web_searches: int = 0
+    partial_input: int | None = None  # input tokens stated, though the usage is incomplete
     is_error: bool = False  # an error inside a 200 answer
     is_unpriceable: bool = False  # tokens outside the classes (billed by time): cost stays NULL
     events: int = 0  # delta events with output
@@ -110,6 +115,9 @@ class Meter(Protocol):
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes of the upstream; return what may go out. Raise StreamError over the limits."""
+
+    def end(self) -> None:
+        """Learn that the upstream's body ended; what stands unfinished is metered and held."""
 
     def tail(self, costs: Costs | None) -> bytes:
         """Return what was held, to be sent after the settle; `costs` is added to the usage."""

@@ -1,0 +1,209 @@
+"""Metering of OpenAI's event streams: usage read, hidden or enriched, the end held back."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.proxy.protocols import openai_usage
+from gateway.proxy.protocols.sse import Event, Splitter
+from gateway.proxy.protocols.wire import Costs, Seen
+
+USAGE_KEY = re.compile(rb'"usage"[ \t\r\n]*:[ \t\r\n]*')
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+NULL_USAGE = b',"usage":null'
+DONE = b"[DONE]"
+NOTHING = msgspec.Raw(b"null")
+
+
+class Choice(msgspec.Struct):
+    """The part of a choice that is metered."""
+
+    delta: Any = None
+    text: Any = None  # legacy completions
+    finish_reason: Any = None
+
+
+class Chunk(msgspec.Struct):
+    """The part of a chunk that is metered; all else passes unread."""
+
+    model: Any = None
+    service_tier: Any = None
+    choices: list[Choice] | None = None
+    usage: msgspec.Raw = NOTHING
+    x_groq: msgspec.Raw = NOTHING
+    error: msgspec.Raw = NOTHING
+
+
+class GroqUsage(msgspec.Struct):
+    """Groq's own member, which may hold the only usage of a stream."""
+
+    usage: msgspec.Raw = NOTHING
+
+
+_chunk = msgspec.json.Decoder(Chunk).decode
+_groq = msgspec.json.Decoder(GroqUsage).decode
+
+
+def utf8_length(text: str) -> int:
+    """Return the bytes of `text` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def visible_bytes(message: Any) -> int:
+    """Return the bytes of what a delta or message says: text, thoughts, calls of tools."""
+    if not isinstance(message, dict):
+        return utf8_length(message) if isinstance(message, str) else 0
+    size = 0
+    for name, value in message.items():
+        if type(value) is str:
+            if name in SPOKEN:
+                size += utf8_length(value)
+        elif value and name in SPOKEN:
+            size += _strings(value)
+    return size
+
+
+def _strings(value: Any) -> int:
+    """Return the bytes of all strings inside, names and marks of parts aside."""
+    if isinstance(value, str):
+        return utf8_length(value)
+    if isinstance(value, dict):
+        return sum(_strings(item) for name, item in value.items() if name not in MARKS)
+    return sum(map(_strings, value)) if isinstance(value, list) else 0
+
+
+SPOKEN = frozenset(
+    {"content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call"}
+)
+MARKS = frozenset({"id", "type", "index"})
+
+
+class Meter:
+    """Meters one stream of chat or legacy completions."""
+
+    __slots__ = ("_held", "_hides", "_splitter", "is_complete", "seen")
+
+    def __init__(self, *, hides_usage: bool) -> None:
+        """Start; with `hides_usage` the client sees the stream without what was asked for it."""
+        self.seen = Seen()
+        self.is_complete = False
+        self._hides = hides_usage
+        self._held: list[tuple[bytes, bytes]] = []  # bytes to send last, and the usage in them
+        self._splitter = Splitter()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes of the upstream; return what may go out now."""
+        events = self._splitter.feed(chunk)
+        if len(events) == 1:
+            return self._take(events[0])
+        return b"".join([self._take(event) for event in events])
+
+    def end(self) -> None:
+        """Meter and hold an event that the upstream did not finish."""
+        rest = self._splitter.rest()
+        if rest is not None and (out := self._take(rest)):
+            self._held.append((out, b""))
+
+    def tail(self, costs: Costs | None) -> bytes:
+        """Return what was held, with the costs in its usage."""
+        held, self._held = self._held, []
+        return b"".join([splice(raw, usage, costs) if usage else raw for raw, usage in held])
+
+    def _take(self, event: Event) -> bytes:
+        """Meter one event; return it, or nothing when it is held or hidden."""
+        raw, data = event
+        if self.is_complete:
+            return b""  # nothing counts after the end mark
+        if data == DONE:
+            self.is_complete = True
+            self._held.append((raw, b""))
+            return b""
+        if data is None:
+            return raw
+        try:
+            chunk = _chunk(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._release() + raw  # not ours to judge; without usage the call is counted
+        self._meter(chunk)
+        return self._pass(event, chunk)
+
+    def _meter(self, chunk: Chunk) -> None:
+        """Take what the chunk says into `seen`."""
+        seen = self.seen
+        if type(chunk.model) is str and chunk.model:
+            seen.model = chunk.model
+        if type(chunk.service_tier) is str:
+            seen.service_tier = chunk.service_tier
+        if chunk.choices:
+            size = sum([visible_bytes(c.delta) + visible_bytes(c.text) for c in chunk.choices])
+            if size:
+                seen.events += 1
+                seen.text_bytes += size
+        if chunk.x_groq is not NOTHING:
+            self._groq(chunk.x_groq)
+        if chunk.error is not NOTHING and bytes(chunk.error) != b"null":
+            seen.is_error = True
+
+    def _groq(self, raw: msgspec.Raw) -> None:
+        """Read the usage that Groq puts beside the chunk."""
+        try:
+            openai_usage.read(_groq(raw).usage, self.seen)
+        except msgspec.DecodeError:
+            return  # another upstream's member of the same name
+
+    def _pass(self, event: Event, chunk: Chunk) -> bytes:
+        """Decide what becomes of an event with or without usage."""
+        if chunk.usage is NOTHING:
+            return self._release() + event.raw if self._held else event.raw
+        has_usage = openai_usage.read(chunk.usage, self.seen)
+        if self._hides:
+            if has_usage and not chunk.choices:
+                return b""
+            return self._release() + without_usage(event)
+        before = self._release()
+        if has_usage and is_last(chunk):  # a later event releases it, the end enriches it
+            self._held.append((event.raw, bytes(chunk.usage)))
+            return before
+        return before + event.raw
+
+    def _release(self) -> bytes:
+        """Let go what was held, for more came after it."""
+        held, self._held = self._held, []
+        return b"".join([raw for raw, _ in held])
+
+
+def is_last(chunk: Chunk) -> bool:
+    """Tell whether the usage of this chunk may be the final one, not a running count."""
+    return not chunk.choices or any(choice.finish_reason for choice in chunk.choices)
+
+
+def without_usage(event: Event) -> bytes:
+    """Remove the usage member that was added because the gateway asked for it."""
+    raw, data = event
+    if raw.count(NULL_USAGE) == 1:
+        # Quotes inside strings are escaped, so these bytes can only be a member.
+        return raw.replace(NULL_USAGE, b"")
+    body = msgspec.json.decode(data or b"")
+    body.pop("usage", None)
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def splice(raw: bytes, usage: bytes, costs: Costs | None) -> bytes:
+    """Put the cost members at the end of the usage object; every other byte stays."""
+    if costs is None:
+        return raw
+    places = [m.end() for m in USAGE_KEY.finditer(raw) if raw.startswith(usage, m.end())]
+    if len(places) > 1:  # Groq states the same usage twice
+        places = [place for place in places if _depth(raw[:place]) == 1]
+    if not places or not usage.endswith(b"}"):
+        return raw
+    comma = b"," if usage[1:-1].strip() else b""
+    end = places[-1] + len(usage) - 1
+    return raw[:end] + comma + msgspec.json.encode(costs.members())[1:-1] + raw[end:]
+
+
+def _depth(prefix: bytes) -> int:
+    """Return how many objects are open at the end of `prefix`."""
+    bare = STRING.sub(b"", prefix)
+    return bare.count(b"{") - bare.count(b"}")

@@ -1,0 +1,81 @@
+"""Server-sent events, split as they come; the bytes of all events together are the bytes read."""
+
+import re
+from typing import NamedTuple
+
+from gateway.proxy.protocols.wire import StreamError
+
+LINE = 1 << 20
+EVENT = 4 << 20
+BLANK = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+ENDS = re.compile(rb"\r\n|\n|\r")
+BOM = b"\xef\xbb\xbf"
+
+
+class Event(NamedTuple):
+    """One event: the bytes it stood in, with its blank line, and its data (None without)."""
+
+    raw: bytes
+    data: bytes | None
+
+
+class Splitter:
+    """Splits a stream at any chunk borders."""
+
+    __slots__ = ("_rest", "_scanned")
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self._rest = bytearray()
+        self._scanned = 0
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Take a chunk; return the events that are complete now."""
+        if not self._rest and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            return [_event(part + b"\n\n") for part in chunk[:-2].split(b"\n\n")]
+        self._rest += chunk
+        rest, begin, events = self._rest, 0, []
+        found = BLANK.search(rest, self._scanned)
+        while found:
+            events.append(_event(bytes(rest[begin : found.end()])))
+            begin = found.end()
+            found = BLANK.search(rest, begin)
+        del rest[:begin]
+        self._scanned = max(0, len(rest) - 3)  # a blank line may be cut anywhere in its 4 bytes
+        if len(rest) > LINE:
+            _check(rest)
+        return events
+
+    def rest(self) -> Event | None:
+        """Return what stands unfinished at the end of the stream, and forget it."""
+        if not self._rest:
+            return None
+        raw = bytes(self._rest)
+        self._rest.clear()
+        self._scanned = 0
+        return _event(raw)
+
+
+def _check(raw: bytes | bytearray) -> None:
+    """Refuse an event or a line over its limit."""
+    if len(raw) > EVENT:
+        raise StreamError(f"An event of the upstream is longer than {EVENT} bytes.")
+    if any(len(line) > LINE for line in ENDS.split(raw)):
+        raise StreamError(f"A line of the upstream is longer than {LINE} bytes.")
+
+
+def _event(raw: bytes) -> Event:
+    """Read the data out of one event."""
+    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
+        if len(raw) > LINE:
+            _check(raw)
+        return Event(raw, raw[6:-2])
+    if len(raw) > LINE:
+        _check(raw)
+    lines = []
+    for line in ENDS.split(raw.removeprefix(BOM)):
+        if line.startswith(b"data:"):
+            lines.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif line == b"data":
+            lines.append(b"")
+    return Event(raw, b"\n".join(lines) if lines else None)
