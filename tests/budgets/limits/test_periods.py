@@ -1,0 +1,173 @@
+"""Every instant lies in exactly one window of a budget, whatever the zone does to its clocks."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from budgets.limits.periods import PeriodError, PeriodSpec, Window, next_window, window_at
+
+ZONES = [
+    "Africa/Cairo",
+    "Africa/Casablanca",
+    "Africa/Johannesburg",
+    "America/Asuncion",
+    "America/Havana",
+    "America/Los_Angeles",
+    "America/New_York",
+    "America/Nuuk",
+    "America/Santiago",
+    "America/Sao_Paulo",
+    "America/St_Johns",
+    "Antarctica/Troll",
+    "Asia/Amman",
+    "Asia/Beirut",
+    "Asia/Gaza",
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Tehran",
+    "Asia/Tokyo",
+    "Atlantic/Azores",
+    "Australia/Lord_Howe",
+    "Australia/Sydney",
+    "Europe/Dublin",
+    "Europe/London",
+    "Europe/Moscow",
+    "Europe/Paris",
+    "Pacific/Apia",
+    "Pacific/Auckland",
+    "Pacific/Chatham",
+    "Pacific/Kiritimati",
+    "UTC",
+]
+PARIS = ZoneInfo("Europe/Paris")
+
+kinds = st.sampled_from(["day", "week", "month", "quarter", "year", "fiscal"])
+specs = st.one_of(
+    st.builds(
+        PeriodSpec,
+        kinds,
+        st.sampled_from(ZONES).map(ZoneInfo),
+        start_month=st.integers(1, 12),
+        week_start=st.integers(0, 6),
+    ),
+    st.builds(
+        PeriodSpec,
+        st.just("fiscal"),
+        st.sampled_from(ZONES).map(ZoneInfo),
+        pattern=st.sampled_from(["4-4-5", "4-5-4", "5-4-4"]),
+        anchor=st.dates(date(2020, 1, 1), date(2030, 12, 31)),
+    ),
+)
+instants = st.datetimes(datetime(1995, 1, 1), datetime(2045, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive limits
+
+
+def window(spec: PeriodSpec, at: str) -> Window:
+    found = window_at(spec, datetime.fromisoformat(at).replace(tzinfo=UTC))
+    assert found is not None
+    return found
+
+
+def bounds(found: Window) -> str:
+    return f"{found.starts_at:%Y-%m-%dT%H:%M} {found.ends_at:%Y-%m-%dT%H:%M}"
+
+
+@settings(max_examples=400, deadline=None)
+@given(specs, instants)
+def test_every_instant_is_in_exactly_one_window(spec: PeriodSpec, instant: datetime) -> None:
+    found = window_at(spec, instant)
+
+    assert found is not None
+    assert found.starts_at <= instant < found.ends_at
+    assert window_at(spec, found.starts_at) == found
+    assert window_at(spec, found.ends_at - timedelta(microseconds=1)) == found
+    following = next_window(spec, found)
+    assert following is not None
+    assert following.starts_at == found.ends_at
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_days_of_eleven_years_join_without_gap_or_overlap(zone: str) -> None:
+    spec = PeriodSpec("day", ZoneInfo(zone))
+    found = window(spec, "2011-01-01T00:00")
+    end = datetime(2026, 1, 1, tzinfo=UTC)
+    count = 0
+
+    while found.ends_at < end:
+        length = found.ends_at - found.starts_at
+        assert timedelta(hours=21) <= length <= timedelta(hours=26)
+        following = next_window(spec, found)
+        assert following is not None
+        assert following.starts_at == found.ends_at
+        found = following
+        count += 1
+
+    assert count in {5477, 5478, 5479}  # Apia has no 30 December 2011
+
+
+@pytest.mark.parametrize(
+    ("spec", "at", "expected"),
+    [
+        (PeriodSpec("day", PARIS), "2026-03-29T12:00", "2026-03-28T23:00 2026-03-29T22:00"),
+        (PeriodSpec("week", PARIS), "2026-11-22T12:00", "2026-11-15T23:00 2026-11-22T23:00"),
+        (
+            PeriodSpec("week", PARIS, week_start=6),
+            "2026-11-22T12:00",
+            "2026-11-21T23:00 2026-11-28T23:00",
+        ),
+        (PeriodSpec("month", PARIS), "2026-10-05T12:00", "2026-09-30T22:00 2026-10-31T23:00"),
+        (PeriodSpec("quarter", PARIS), "2026-11-05T12:00", "2026-09-30T22:00 2026-12-31T23:00"),
+        (
+            PeriodSpec("quarter", PARIS, start_month=2),
+            "2027-01-05T12:00",
+            "2026-10-31T23:00 2027-01-31T23:00",
+        ),
+        (PeriodSpec("year", PARIS), "2026-10-05T12:00", "2025-12-31T23:00 2026-12-31T23:00"),
+        (
+            PeriodSpec("fiscal", PARIS, start_month=4),
+            "2026-03-31T12:00",
+            "2025-03-31T22:00 2026-03-31T22:00",
+        ),
+        (
+            PeriodSpec("fiscal", ZoneInfo("UTC"), pattern="4-4-5", anchor=date(2026, 1, 5)),
+            "2026-03-02T00:00",
+            "2026-03-02T00:00 2026-04-06T00:00",
+        ),
+        (
+            PeriodSpec("day", ZoneInfo("America/Asuncion")),
+            "2017-10-01T12:00",
+            "2017-10-01T04:00 2017-10-02T03:00",
+        ),
+        (
+            PeriodSpec("day", ZoneInfo("Africa/Cairo")),
+            "2024-04-26T12:00",
+            "2024-04-25T22:00 2024-04-26T21:00",
+        ),
+    ],
+)
+def test_windows_by_the_clock_on_the_wall(spec: PeriodSpec, at: str, expected: str) -> None:
+    assert bounds(window(spec, at)) == expected
+
+
+def test_a_custom_period_is_one_window_and_none_outside() -> None:
+    spec = PeriodSpec("custom", PARIS, starts_on=date(2026, 5, 1), ends_on=date(2026, 5, 11))
+
+    found = window(spec, "2026-05-10T21:59")
+
+    assert bounds(found) == "2026-04-30T22:00 2026-05-10T22:00"
+    assert next_window(spec, found) is None
+    assert window_at(spec, found.starts_at - timedelta(microseconds=1)) is None
+
+
+def test_a_period_without_its_dates_is_refused() -> None:
+    with pytest.raises(PeriodError):
+        PeriodSpec("custom", PARIS, starts_on=date(2026, 5, 1), ends_on=date(2026, 5, 1))
+    with pytest.raises(PeriodError):
+        PeriodSpec("fiscal", PARIS, pattern="4-4-5")
+    with pytest.raises(PeriodError):
+        PeriodSpec("fortnight", PARIS)
+    with pytest.raises(PeriodError):
+        PeriodSpec("quarter", PARIS, start_month=13)
