@@ -97,11 +97,12 @@ def test_every_dimension_has_its_header_and_its_metadata() -> None:
 def test_a_pinned_cost_center_cannot_be_overridden_from_anywhere() -> None:
     key = KeyRules(defaults={"cost_center": "RND"}, pinned=frozenset({"cost_center"}))
 
-    for headers, body in [
+    attempts: list[tuple[dict[str, str], dict[str, Any]]] = [
         ({"x-cost-center": "SALES"}, {}),
         ({}, {"cost_center": "SALES"}),
         ({}, {"metadata": {"cost_center": "SALES"}}),
-    ]:
+    ]
+    for headers, body in attempts:
         with pytest.raises(AttributionError) as refusal:
             resolve(headers, body, key=key)
         assert refusal.value.code == "attribution_not_allowed"
