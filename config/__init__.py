@@ -1,0 +1,1 @@
+"""The project: settings, URLs, processes. It knows every package; no package imports it."""

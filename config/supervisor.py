@@ -1,0 +1,264 @@
+"""`./run`: starts, watches and stops the processes of one local instance. No product logic."""
+
+import http.client
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from config.children import Child, run_attached
+from config.data_folder import SEED, DataFolder, DataFolderError
+from config.embedded import EmbeddedServerError, EmbeddedServers, embedded_environment
+
+READY_S = 60.0
+WORKER_STOP_S = 15.0
+# Held by the commands only: no process that answers requests or runs tasks may see them.
+COMMAND_SETTINGS = ("OWNER_DATABASE_URL", "PLATFORM_DATABASE_URL")
+
+
+class Supervisor:
+    """One local instance: the servers it needs, the product's processes above them."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.folder = folder
+        self.env = {**os.environ, **_secrets(folder)}
+        self.env.setdefault("TOLLKEEPER_JOURNAL_DIR", str(folder.path / "journal"))
+        self.port = int(self.env.setdefault("PORT", "8000"))
+        self.drain_s = float(self.env.setdefault("TOLLKEEPER_DRAIN_S", "60"))
+        self.servers: EmbeddedServers | None = None
+        self.processes: list[Child] = []
+        self.background: list[Child] = []
+        self.listener: socket.socket | None = None
+        self._hurry = False
+
+    def start_servers(self) -> None:
+        """Start the embedded servers that no setting replaces."""
+        wanted = _needed_servers()
+        if not wanted:
+            return
+        with step("Starting PostgreSQL and Valkey"):
+            self.servers = EmbeddedServers(self.folder, wanted=wanted)
+            self.servers.start()
+            self.env |= self.servers.environment()
+
+    def up(self) -> None:
+        """Start everything, say where it is, then restart what dies until asked to stop."""
+        self.listener = self._listen()
+        self.start_servers()
+        with step("Preparing the database"):
+            command = [sys.executable, "-m", "config.prepare", "--seed", str(self.folder.path)]
+            self.run(command)
+        with step("Starting web, gateway, worker and beat"):
+            self._start_processes(self.listener.fileno())
+            self._wait_until_ready()
+        self._introduce()
+        self._watch()
+
+    def run(self, command: list[str]) -> None:
+        """Run a command of this instance to its end; raise when it fails."""
+        child = Child(name=command[0], argv=command, env=self.env)
+        self.background.append(child)
+        child.start()
+        code = child.result()
+        self.background.remove(child)
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+
+    def stop(self) -> None:
+        """Stop in order: servers of requests drain first, servers of data go last."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_second_signal)
+        if self.listener:
+            self.listener.close()
+        for children, patience in (
+            (self.processes, self.drain_s + 5.0),
+            (self.background, WORKER_STOP_S),
+        ):
+            for child in children:
+                child.signal_stop()
+            until = time.monotonic() + patience
+            for child in children:
+                child.wait(until=until, hurry=lambda: self._hurry)
+        if self.servers:
+            self.servers.stop()
+        self.folder.unlock()
+
+    def _on_second_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._hurry = True
+
+    def _listen(self) -> socket.socket:
+        # Bound here and inherited, so that a server process that dies does not take the port with it.
+        address = (self.env.get("TOLLKEEPER_BIND", "127.0.0.1"), self.port)
+        return socket.create_server(address, backlog=2048)
+
+    def _start_processes(self, descriptor: int) -> None:
+        env = {name: value for name, value in self.env.items() if name not in COMMAND_SETTINGS}
+        Path(env["TOLLKEEPER_JOURNAL_DIR"]).mkdir(parents=True, exist_ok=True)
+        server = [sys.executable, "-m", "config.server", "--fd", str(descriptor)]
+        celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
+        worker = [*celery, "worker", "--concurrency=2", "--loglevel=WARNING"]
+        worker += ["--without-gossip", "--without-mingle"]
+        beat = [*celery, "beat", "--scheduler=config.celery:OneBeat", "--loglevel=WARNING"]
+        self.processes = [
+            Child(name=f"server-{number}", argv=server, env=env, pass_fds=(descriptor,))
+            for number in range(1, int(env.get("TOLLKEEPER_PROCESSES", "1")) + 1)
+        ]
+        self.background = [
+            Child(name="worker", argv=[*worker, "--quiet"], env=env),
+            Child(name="beat", argv=[*beat, "--quiet"], env=env),
+        ]
+        for child in (*self.processes, *self.background):
+            child.start()
+
+    def _wait_until_ready(self) -> None:
+        until = time.monotonic() + READY_S
+        while not self._answers():
+            if time.monotonic() > until:
+                raise EmbeddedServerError("The server does not answer; its messages stand above.")
+            self._heal()
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _watch(self) -> None:
+        while True:
+            self._heal()
+            time.sleep(0.2)
+
+    def _heal(self) -> None:
+        servers = self.servers.children if self.servers else []
+        for child in (*servers, *self.processes, *self.background):
+            if child.heal():
+                say(f"{child.name} had ended and was started again.")
+
+    def _introduce(self) -> None:
+        origin = f"http://127.0.0.1:{self.port}"
+        seed = self.folder.read_json(SEED) or {}
+        outside = self.env.get("PLATFORM_DATABASE_URL", self.env.get("DATABASE_URL"))
+        told = {
+            "url": origin,
+            "gateway_url": origin,
+            "database_url": outside,
+            "redis_url": self.env.get("REDIS_URL"),
+            **seed,
+        }
+        self.folder.write_private("demo.json", json.dumps(told, indent=2) + "\n")
+        say(introduction(origin, seed))
+
+
+def introduction(origin: str, seed: dict[str, Any]) -> str:
+    """Say where the instance is, who may enter, and a call that works at once."""
+    lines = ["", f"Tollkeeper is ready: {origin}   (Ctrl-C stops it)", ""]
+    lines += [
+        f"  {login['role']:<10}{login['email']:<32}{login['password']}"
+        for login in seed.get("logins", [])
+        if login["organization"] == seed.get("organization")
+    ]
+    if key := seed.get("api_key"):
+        body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "Hello"}]})
+        lines += ["", f"  API key   {key}", "", f"  curl {origin}/v1/chat/completions \\"]
+        lines += [f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\']
+        lines += ['    -H "X-Cost-Center: MARKETING" \\', f"    -d {shlex.quote(body)}", ""]
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Show a step while it lasts, and how long it took."""
+    started = time.monotonic()
+    sys.stdout.write(f"{title} … ")
+    sys.stdout.flush()
+    yield
+    say(f"{time.monotonic() - started:.1f} s")
+
+
+def _is_given(name: str) -> bool:
+    return name in os.environ or f"{name}_FILE" in os.environ
+
+
+def _needed_servers() -> set[str]:
+    replaced_by = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
+    return {name for name, setting in replaced_by.items() if not _is_given(setting)}
+
+
+def _secrets(folder: DataFolder) -> dict[str, str]:
+    return {name: value for name, value in folder.secrets().items() if not _is_given(name)}
+
+
+def run_command(folder: DataFolder, command: list[str]) -> int:
+    """Run a command with the servers of this folder: the running ones, or started for the duration."""
+    if not folder.lock():
+        env = {**os.environ, **_secrets(folder), **embedded_environment(folder, _needed_servers())}
+        return run_attached(command, env)
+    with supervised(folder) as supervisor:
+        supervisor.start_servers()
+        return run_attached(command, supervisor.env)
+
+
+def bring_up(folder: DataFolder) -> int:
+    """Run the whole instance until a signal ends it."""
+    if not folder.lock():
+        raise DataFolderError(f"{folder.path} is in use by another running instance.")
+    with supervised(folder) as supervisor:
+        supervisor.up()
+    return 0
+
+
+@contextmanager
+def supervised(folder: DataFolder) -> Iterator[Supervisor]:
+    """Give a supervisor that stops everything in order when the block ends or a signal asks for it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)  # by name: a shell's background jobs ignore SIGINT
+    supervisor = Supervisor(folder)
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> int:
+    """Run `up`, or `run COMMAND…`."""
+    folder = DataFolder(Path(os.environ.get("TOLLKEEPER_VAR", "var")))
+    try:
+        if arguments[:1] == ["run"]:
+            return run_command(folder, arguments[1:])
+        return bring_up(folder)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 0
+    except subprocess.CalledProcessError as error:
+        return error.returncode if error.returncode > 0 else 1
+    except (DataFolderError, EmbeddedServerError, OSError) as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
