@@ -49,6 +49,14 @@ class Origin:
         return host if self.port == usual else f"{host}:{self.port}"
 
 
+def _pair(entry: str) -> tuple[str, int]:
+    """Split `host:port` or `[v6]:port`."""
+    host, colon, port = entry.strip().rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{entry!r} is not host:port")
+    return host.strip("[]").lower(), int(port)
+
+
 class Exceptions:
     """The operator's `host:port` entries (TOLLKEEPER_EGRESS_ALLOW), literal and exact."""
 
@@ -100,11 +108,3 @@ def is_metadata(text: str) -> bool:
     """Tell whether this is a metadata service, also as an IPv6 form of its address."""
     address = ip_address(text.split("%", 1)[0])
     return address in METADATA or ip_address(int(address) & 0xFFFFFFFF) in METADATA
-
-
-def _pair(entry: str) -> tuple[str, int]:
-    """Split `host:port` or `[v6]:port`."""
-    host, colon, port = entry.strip().rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{entry!r} is not host:port")
-    return host.strip("[]").lower(), int(port)

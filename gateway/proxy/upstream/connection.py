@@ -5,6 +5,7 @@ import collections
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 
@@ -81,7 +82,8 @@ class Connection(asyncio.Protocol):
 
     async def send(self, data: bytes, deadlines: Deadlines) -> None:
         """Write one request and wait for the head of its answer."""
-        assert self.transport is not None  # noqa: S101  the pool checked it in this very step
+        if self.transport is None or self.transport.is_closing():
+            raise UpstreamUnreachableError("The connection closed before it was used.")
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_done = self._ends_by_close = False
@@ -132,8 +134,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport and watch its socket for an early end."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what create_connection makes
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
         self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
@@ -149,9 +150,6 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            if self.is_done:
-                self.abort()
-                return
             self._fail(UpstreamBrokenError(f"The answer is not HTTP: {type(error).__name__}."))
 
     def eof_received(self) -> bool:
@@ -230,7 +228,10 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _fail(self, error: UpstreamError) -> None:
-        """End the call with `error`."""
+        """End the call with `error`; one that is complete already stays good."""
+        if self.is_done:
+            self.abort()
+            return
         if self.error is None:
             self.error = error
         if self._head is not None and not self._head.done():
