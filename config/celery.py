@@ -1,15 +1,20 @@
 """The Celery application and its whole timetable."""
 
 import os
+import warnings
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 from celery import Celery
 from celery.beat import Scheduler
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# Root runs a worker only in the demo, and the danger it warns of is pickled content, which is refused.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("tollkeeper")
 app.config_from_object("django.conf:settings", namespace="CELERY")

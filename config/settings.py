@@ -16,7 +16,7 @@ env = environ.FileAwareEnv()
 TOLLKEEPER_ROLE = env("TOLLKEEPER_ROLE", default="all")
 PORT = env.int("PORT", default=8000)
 TOLLKEEPER_URL = env("TOLLKEEPER_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
-TOLLKEEPER_API_URL = env("TOLLKEEPER_API_URL", default=TOLLKEEPER_URL).rstrip("/")
+TOLLKEEPER_API_URL = (env("TOLLKEEPER_API_URL", default="") or TOLLKEEPER_URL).rstrip("/")
 TOLLKEEPER_BIND = env("TOLLKEEPER_BIND", default="127.0.0.1")
 TOLLKEEPER_TRUSTED_PROXIES = env.list("TOLLKEEPER_TRUSTED_PROXIES", default=[])
 TOLLKEEPER_CONCURRENCY = env.int("TOLLKEEPER_CONCURRENCY", default=2000)
@@ -124,7 +124,7 @@ CACHES = {
 # E-mail
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
-DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default=f"Tollkeeper <tollkeeper@{_host}>")
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="") or f"Tollkeeper <tollkeeper@{_host}>"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Errors and logs
@@ -148,9 +148,9 @@ USE_TZ = True
 # Static files: collected and hashed in the image, straight from the source tree in the demo
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env("TOLLKEEPER_STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = env("TOLLKEEPER_STATIC_ROOT", default=None)
 STATICFILES_DIRS = [BASE_DIR / "static"]
-_is_collected = (STATIC_ROOT / "staticfiles.json").exists()
+_is_collected = bool(STATIC_ROOT) and (Path(STATIC_ROOT) / "staticfiles.json").exists()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -233,6 +233,7 @@ SPECTACULAR_SETTINGS = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}  # longer than any task
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # never give up: the broker may be away for hours
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True

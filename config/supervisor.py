@@ -104,7 +104,7 @@ class Supervisor:
         env = {name: value for name, value in self.env.items() if name not in COMMAND_SETTINGS}
         Path(env["TOLLKEEPER_JOURNAL_DIR"]).mkdir(parents=True, exist_ok=True)
         server = [sys.executable, "-m", "config.server", "--fd", str(descriptor)]
-        celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
+        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
         worker = [*celery, "worker", "--concurrency=2", "--loglevel=WARNING"]
         worker += ["--without-gossip", "--without-mingle"]
         beat = [*celery, "beat", "--scheduler=config.celery:OneBeat", "--loglevel=WARNING"]
@@ -113,8 +113,8 @@ class Supervisor:
             for number in range(1, int(env.get("TOLLKEEPER_PROCESSES", "1")) + 1)
         ]
         self.background = [
-            Child(name="worker", argv=[*worker, "--quiet"], env=env),
-            Child(name="beat", argv=[*beat, "--quiet"], env=env),
+            Child(name="worker", argv=worker, env=env),
+            Child(name="beat", argv=beat, env=env),
         ]
         for child in (*self.processes, *self.background):
             child.start()
