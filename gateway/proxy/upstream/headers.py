@@ -1,0 +1,72 @@
+"""Which headers pass, in both directions (SECURITY §6): allow-lists, everything else stays out."""
+
+import re
+from collections.abc import Iterable
+
+Headers = list[tuple[bytes, bytes]]
+
+# A client may repeat these; any other name that comes twice is refused.
+REPEATABLE = frozenset(
+    (
+        *(b"accept", b"accept-encoding", b"accept-language", b"baggage", b"cache-control"),
+        *(b"connection", b"cookie", b"forwarded", b"pragma", b"te", b"tracestate", b"via"),
+        *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"),
+    )
+)
+# What a client may say to the provider, and what it may look like.
+SPOKEN = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+PLAIN = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_.,=:; /-]{0,511}")
+USER_AGENT = b"tollkeeper"
+
+RETRIES = frozenset((b"retry-after", b"retry-after-ms", b"x-should-retry"))
+JSON = (b"content-type", b"application/json")
+EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+SAFE: Headers = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class RepeatedHeaderError(ValueError):
+    """A header that may stand once came twice; two readers could understand two calls."""
+
+    code = "invalid_request"
+
+
+def single(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return a request's headers by lower-case name; names with `_` are dropped."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if b"_" in name:
+            continue
+        if name not in found:
+            found[name] = value
+        elif name in REPEATABLE:
+            found[name] += b", " + value
+        else:
+            raise RepeatedHeaderError(f"The header {name.decode('latin-1')!r} came twice.")
+    return found
+
+
+def to_upstream(
+    client: dict[bytes, bytes], *, credential: Headers, request_id: str, is_stream: bool
+) -> Headers:
+    """Return the headers of an outgoing call; nothing of the client but what is listed passes."""
+    headers = [
+        JSON,
+        (b"accept", b"text/event-stream" if is_stream else b"application/json"),
+        (b"user-agent", USER_AGENT),
+        (b"x-request-id", request_id.encode("ascii")),
+        *credential,
+    ]
+    for name in SPOKEN:
+        value = client.get(name)
+        if value is not None and PLAIN.fullmatch(value):
+            headers.append((name, value))
+    return headers
+
+
+def to_client(upstream: Headers, *, is_stream: bool) -> Headers:
+    """Return what passes of an answer's headers, and what every answer carries."""
+    headers = [EVENTS if is_stream else JSON, *SAFE]
+    for name, value in upstream:
+        if name in RETRIES and PLAIN.fullmatch(value):
+            headers.append((name, value))
+    return headers
