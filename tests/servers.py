@@ -52,6 +52,7 @@ def start(*, durable: bool) -> EmbeddedServers:
 def stop(servers: EmbeddedServers) -> None:
     """Stop such servers and delete their data."""
     servers.stop()
+    servers.folder.unlock()
     shutil.rmtree(servers.folder.path, ignore_errors=True)
 
 
