@@ -54,7 +54,7 @@ class OneBeat(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due, or wait for the lock; return the seconds until the next look."""
-        if not self._leads():
+        if not self.leads():
             return STANDBY_S
         return float(super().tick(*args, **kwargs))
 
@@ -64,7 +64,7 @@ class OneBeat(Scheduler):
             self._connection.close()
         super().close()
 
-    def _leads(self) -> bool:
+    def leads(self) -> bool:
         try:
             if self._connection and not self._connection.closed:
                 self._connection.execute("SELECT 1")

@@ -44,8 +44,12 @@ def start(*, durable: bool) -> EmbeddedServers:
     folder = DataFolder(path)
     folder.lock()
     servers = EmbeddedServers(folder, durable=durable)
-    servers.start()
-    migrate(servers.environment())
+    try:
+        servers.start()
+        migrate(servers.environment())
+    except BaseException:
+        stop(servers)
+        raise
     return servers
 
 
