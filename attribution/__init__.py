@@ -1,0 +1,1 @@
+"""Who spent what, at which price: organizations, prices, usage, the ledger and its reports."""

@@ -1,0 +1,1 @@
+"""The wall between organizations: tenant transactions, scoped managers, row policies."""

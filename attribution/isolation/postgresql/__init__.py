@@ -1,0 +1,1 @@
+"""A PostgreSQL backend whose connections refuse tenant tables outside a tenant transaction."""

@@ -1,0 +1,22 @@
+"""Functions and views of the package."""
+
+from django.db import migrations
+
+from attribution.isolation.operations import InstallSQL
+
+
+class Migration(migrations.Migration):
+    dependencies = [("attribution", "0002_isolation")]
+
+    operations = [
+        InstallSQL("attribution/tenancy/memberships.sql", "9c17852998dc402f"),
+        InstallSQL("attribution/tenancy/organizations.sql", "eb368d0861f0d5d2"),
+        InstallSQL("attribution/usage/partitions.sql", "9ee510e80e3361e8"),
+        InstallSQL("attribution/usage/open.sql", "c1e13e4e68f4796c"),
+        InstallSQL("attribution/ledger/post.sql", "b478fd88c2711aec"),
+        InstallSQL("attribution/ledger/rollups_fold.sql", "00f28ca4b4894fc1"),
+        InstallSQL("attribution/ledger/rollups.sql", "b1d77c5797c23e31"),
+        InstallSQL("attribution/ledger/rollups_rebuild.sql", "b7d8b78be93d01b2"),
+        InstallSQL("attribution/ledger/v1_ledger.sql", "3f963770361575b3"),
+        InstallSQL("attribution/audit/v1_audit.sql", "c483bc396689357b"),
+    ]

@@ -1,0 +1,25 @@
+"""Collects the models of the package's rooms."""
+
+from attribution.audit.models import AuditEntry, AuditSeal
+from attribution.ledger.models import LatencyRollup, LedgerEntry, Rollup, RollupWatermark
+from attribution.prices.models import Price
+from attribution.tenancy.models import CostCenter, Department, Membership, Organization, User
+from attribution.usage.models import Attempt, PromptFingerprint, UsageRecord
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "AuditSeal",
+    "CostCenter",
+    "Department",
+    "LatencyRollup",
+    "LedgerEntry",
+    "Membership",
+    "Organization",
+    "Price",
+    "PromptFingerprint",
+    "Rollup",
+    "RollupWatermark",
+    "UsageRecord",
+    "User",
+]

@@ -1,0 +1,1 @@
+"""Thresholds crossed, each once."""

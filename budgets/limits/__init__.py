@@ -1,0 +1,1 @@
+"""Budgets, their limits and their periods."""

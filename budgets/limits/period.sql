@@ -1,0 +1,33 @@
+-- Opens a period of a budget: {"organization_id", "budget_id", "starts_at", "ends_at", "backfill"} -> id.
+-- Bounds come from budgets.limits.periods, the one place that knows calendars. The limit is the
+-- budget's newest version. With `backfill` (a budget created, or widened, inside the window; the caller
+-- holds the policy fence exclusively) calls of the window that match the scope are counted in:
+-- their holds, uncertain amounts and costs, with one reservation each. Idempotent.
+-- owner: ledger
+-- execute: gateway, app
+CREATE OR REPLACE FUNCTION budgets_period(p jsonb) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  org uuid := (p ->> 'organization_id')::uuid;
+  lo timestamptz := (p ->> 'starts_at')::timestamptz; hi timestamptz := (p ->> 'ends_at')::timestamptz;
+  b budget; made bigint;
+BEGIN
+  PERFORM set_config('app.ledger', 'on', true);
+  SELECT * INTO b FROM budget WHERE id = (p ->> 'budget_id')::uuid AND organization_id = org;
+  IF b.id IS NULL OR b.archived_at IS NOT NULL THEN
+    PERFORM set_config('app.ledger', '', true);
+    RETURN NULL;
+  END IF;
+  INSERT INTO budget_period (organization_id, budget_id, enforcement, starts_at, ends_at, limit_amount, arm, spent, held, uncertain)
+  SELECT org, b.id, b.enforcement, lo, hi, v.amount, 1, 0, 0, 0
+    FROM limit_version v WHERE v.organization_id = org AND v.budget_id = b.id ORDER BY v.created_at DESC LIMIT 1
+  ON CONFLICT DO NOTHING RETURNING id INTO made;
+  IF made IS NOT NULL AND coalesce((p ->> 'backfill')::boolean, false) THEN
+    PERFORM budgets_backfill(made);
+  END IF;
+  IF made IS NULL THEN
+    SELECT id INTO made FROM budget_period WHERE organization_id = org AND budget_id = b.id AND starts_at = lo;
+  END IF;
+  PERFORM set_config('app.ledger', '', true);
+  RETURN made;
+END $$;

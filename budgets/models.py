@@ -1,0 +1,17 @@
+"""Collects the models of the package's rooms."""
+
+from budgets.alerts.models import Alert
+from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
+from budgets.notifications.models import Notification
+from budgets.reservations.models import Idempotency, Reservation
+
+__all__ = [
+    "Alert",
+    "Budget",
+    "BudgetPeriod",
+    "Idempotency",
+    "LimitVersion",
+    "Notification",
+    "Reservation",
+    "Threshold",
+]

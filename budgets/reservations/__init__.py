@@ -1,0 +1,1 @@
+"""Reserve, settle, release, expire: the only writers of spent, held and uncertain."""

@@ -1,0 +1,47 @@
+"""Holds of calls in budget periods, and the clients' idempotency keys."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from attribution.isolation.scoped import TenantModel
+
+
+class Reservation(TenantModel):
+    """The amount kept in one budget period for one call; says for ever where the call counts.
+
+    A hot table without foreign keys, partitioned by month of the call's id.
+    """
+
+    pk = models.CompositePrimaryKey("usage_id", "budget_period_id")
+    usage_id = models.UUIDField()
+    budget_period_id = models.BigIntegerField()
+    amount = models.DecimalField(_("amount"), max_digits=24, decimal_places=12)
+
+    class Meta(TenantModel.Meta):
+        db_table = "reservation"
+        verbose_name = _("reservation")
+        verbose_name_plural = _("reservations")
+        indexes = [
+            models.Index(fields=["budget_period_id", "usage_id"], name="reservation_period"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.usage_id} {self.amount}"
+
+
+class Idempotency(TenantModel):
+    """A client's idempotency key: the call it belongs to and the body it came with."""
+
+    pk = models.CompositePrimaryKey("organization", "api_key_id", "idem_hash")
+    api_key_id = models.UUIDField()
+    idem_hash = models.BinaryField()
+    usage_id = models.UUIDField()
+    body_fp = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        db_table = "idempotency"
+        indexes = [models.Index(fields=["created_at"], name="idempotency_age")]
+
+    def __str__(self) -> str:
+        return bytes(self.idem_hash).hex()

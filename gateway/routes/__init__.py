@@ -1,0 +1,1 @@
+"""Public model names and where they lead."""

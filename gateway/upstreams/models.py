@@ -1,0 +1,75 @@
+"""Provider accounts and their sealed credentials."""
+
+import uuid
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from attribution.isolation.scoped import TenantModel
+
+
+class UpstreamKind(models.TextChoices):
+    """What kind of service an upstream is: address, header, wire format, quirks (see kinds.py)."""
+
+    OPENAI = "openai", "OpenAI"
+    ANTHROPIC = "anthropic", "Anthropic"
+    GEMINI = "gemini", "Gemini"
+    DEEPSEEK = "deepseek", "DeepSeek"
+    AZURE_OPENAI = "azure_openai", "Azure OpenAI"
+    OPENROUTER = "openrouter", "OpenRouter"
+    OPENAI_COMPATIBLE = "openai_compatible", _("OpenAI-compatible")
+    DEMO = "demo", _("demo (answers offline)")
+
+
+class Upstream(TenantModel):
+    """Our account at a provider; the credential can only be opened by a gateway."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=64)
+    kind = models.CharField(_("kind"), max_length=32, choices=UpstreamKind.choices)
+    base_url = models.URLField(_("address"), max_length=256, blank=True, default="")
+    provider = models.CharField(
+        _("provider in the price list"), max_length=64, blank=True, default=""
+    )
+    price_multiplier = models.DecimalField(
+        _("price multiplier"),
+        max_digits=12,
+        decimal_places=6,
+        default=1,
+        validators=[MinValueValidator(0)],
+        help_text=_("1 is the list price; 0.9 a discount of 10 %."),
+    )
+    is_cost_reported = models.BooleanField(
+        _("charges what it reports"),
+        default=False,
+        help_text=_("The cost stated in its answers wins over the price list."),
+    )
+    is_error_unbilled = models.BooleanField(
+        _("errors are not billed"),
+        default=False,
+        help_text=_("An error answer without usage releases the call's hold."),
+    )
+    connect_timeout_s = models.PositiveSmallIntegerField(_("connect within (s)"), default=5)
+    idle_timeout_s = models.PositiveSmallIntegerField(_("silence at most (s)"), default=60)
+    total_timeout_s = models.PositiveIntegerField(_("answer within (s)"), default=600)
+    credential_sealed = models.BinaryField(null=True, editable=False)
+    credential_hint = models.CharField(max_length=8, blank=True, default="", editable=False)
+    credential_fingerprint = models.CharField(max_length=16, blank=True, default="", editable=False)
+    credential_version = models.PositiveIntegerField(default=0, editable=False)
+    credential_set_at = models.DateTimeField(null=True, editable=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    archived_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(TenantModel.Meta):
+        db_table = "upstream"
+        verbose_name = _("upstream")
+        verbose_name_plural = _("upstreams")
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="upstream_name_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
