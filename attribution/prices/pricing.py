@@ -14,6 +14,7 @@ FEE_SCALE = 12  # decimals of a fee per call
 PER_MILLION = Decimal("0.000001")
 FEES = ("searches", "requests")  # USD for one web search, USD for one call
 
+EVERY_DAY = tuple(range(7))
 ALL_RATES = (*CLASSES, *FEES)
 
 # a missing input-side rate is the input rate, a missing output-side rate the output rate
@@ -105,29 +106,34 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class DailyWindow:
-    """Rates of certain hours of the day (UTC, half-open, may cross midnight)."""
+    """Rates of certain hours (UTC, half-open, may cross midnight) of certain days, Monday 0."""
 
     start: time
     end: time
     schedule: Schedule
+    days: tuple[int, ...] = EVERY_DAY
 
     def is_open(self, at: datetime) -> bool:
         """Say whether the hour of `at` lies inside; the dates are the price's own."""
-        hour = at.astimezone(UTC).time()
-        if self.end <= self.start:
-            return hour >= self.start or hour < self.end
-        return self.start <= hour < self.end
+        utc = at.astimezone(UTC)
+        hour, day = utc.time(), utc.weekday()
+        if self.start < self.end:
+            return self.start <= hour < self.end and day in self.days
+        if hour < self.end:
+            return (day - 1) % 7 in self.days  # what began yesterday evening
+        return hour >= self.start and day in self.days
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "DailyWindow":
         """Read the JSON form."""
         hours = (time.fromisoformat(data["start"]), time.fromisoformat(data["end"]))
-        return cls(*hours, Schedule.from_dict(data))
+        return cls(*hours, Schedule.from_dict(data), tuple(data.get("days", EVERY_DAY)))
 
     def as_dict(self) -> dict[str, Any]:
         """Write the JSON form."""
-        hours = {"start": f"{self.start:%H:%M}", "end": f"{self.end:%H:%M}"}
-        return {**hours, **self.schedule.as_dict()}
+        data = {"start": f"{self.start:%H:%M}", "end": f"{self.end:%H:%M}"}
+        days = {} if self.days == EVERY_DAY else {"days": list(self.days)}
+        return {**data, **days, **self.schedule.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,33 @@
 """Recorded usage at recorded rates costs what each case says, to the last digit."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from attribution.prices import pricing
-from attribution.prices.pricing import Rates
+from attribution.prices import pricing, published
+from attribution.prices.matching import Catalogue
+from attribution.prices.pricing import Card, Rates
 from attribution.prices.tokens import Tokens
 from tests.recorded import cases
 
 CLASS_OF = {"input_audio": "audio_input", "cache_audio_read": "audio_cache_read"}
 CLASS_OF["output_audio"] = "audio_output"
+PROVIDER_OF = {
+    "anthropic": "anthropic",
+    "azure": "azure",
+    "bedrock": "aws",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "gemini": "google",
+    "groq": "groq",
+    "mistral": "mistral",
+    "openai": "openai",
+    "openrouter": "openrouter",
+    "xai": "x-ai",
+}
+LIST = published.read()
 
 
 def tokens_of(usage: dict[str, Any]) -> Tokens:
@@ -36,18 +52,26 @@ def rates_of(expect: dict[str, Any]) -> Rates:
     return Rates({**stated, **({"searches": Decimal(fee) / 1000} if fee else {})})
 
 
+def searches_of(usage: dict[str, Any]) -> int:
+    """Count the web searches that are charged by the call."""
+    requests: dict[str, int] = usage["tool_requests"]
+    return requests.get("web_search_calls", 0) + requests.get("web_search_requests", 0)
+
+
+def others_of(usage: dict[str, Any]) -> Decimal:
+    """Sum what models inside the call cost at their own rates."""
+    return sum((Decimal(sub["cost_usd"]) for sub in usage.get("extra_models", [])), Decimal(0))
+
+
 @pytest.mark.parametrize("case", cases.parameters("computed"))
 def test_the_cost_of_recorded_usage_is_exact(case: cases.Case) -> None:
     expect = case["expect"]
     usage = expect["usage"]
-    requests = usage["tool_requests"]
-    searches = requests.get("web_search_calls", 0) + requests.get("web_search_requests", 0)
 
-    cost = pricing.cost(tokens_of(usage), rates_of(expect), searches=searches)
+    cost = pricing.cost(tokens_of(usage), rates_of(expect), searches=searches_of(usage))
 
     assert cost is not None
-    others = sum((Decimal(sub["cost_usd"]) for sub in usage.get("extra_models", [])), Decimal(0))
-    assert cost.total + others == Decimal(expect["cost_usd"])
+    assert cost.total + others_of(usage) == Decimal(expect["cost_usd"])
     assert sum(line.amount for line in cost.lines) == cost.total
 
 
@@ -67,3 +91,26 @@ def test_our_own_calculation_stands_beside_a_cost_that_wins_over_it(case: cases.
 @pytest.mark.parametrize("case", cases.parameters("unpriced"))
 def test_a_model_without_rates_has_no_cost(case: cases.Case) -> None:
     assert pricing.cost(tokens_of(case["expect"]["usage"]), None) is None
+
+
+@pytest.mark.parametrize("case", cases.parameters("computed"))
+def test_the_list_price_of_the_time_and_tier_gives_the_recorded_cost(case: cases.Case) -> None:
+    """The whole way without the rates of the case: name, date, tier and hour choose them."""
+    expect, usage = case["expect"], case["expect"]["usage"]
+    at = datetime.fromisoformat(case["recorded_at"] or f"{expect['rates_as_of']}T00:00:00Z")
+    provider = PROVIDER_OF[case["format"].partition("_")[0]]
+    tokens = tokens_of(usage)
+
+    price = catalogue(at).find(case["response_model"] or case["request_model"], provider)
+
+    assert price is not None
+    card = Card.from_dict(price.rates)
+    rates = pricing.rates_for(card, tokens, at=at, service_tier=expect["service_tier"])
+    cost = pricing.cost(tokens, rates, searches=searches_of(usage))
+    assert cost is not None
+    assert cost.total + others_of(usage) == Decimal(expect["cost_usd"])
+
+
+def catalogue(at: datetime) -> Catalogue[published.ListedPrice]:
+    """Return the published list as it stood at `at`."""
+    return Catalogue(price for price in LIST if price.is_effective(at))
