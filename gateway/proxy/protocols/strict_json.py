@@ -81,7 +81,7 @@ def load_object(raw: bytes) -> Json:
 def _refuse_depth(value: Any) -> None:
     """Refuse nesting deeper than 64, level by level."""
     level = [value]
-    for _ in range(DEPTH + 1):
+    for _ in range(DEPTH):
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):
