@@ -1,0 +1,45 @@
+/** Keeps a region up to date: asks for a small stamp and fetches the region when it has changed. */
+
+const PAUSE_MS = 1500;
+
+function remember(region) {
+  return [...region.querySelectorAll("details[open][id]")].map((details) => details.id);
+}
+
+async function check(region) {
+  const answer = await fetch(region.dataset.refreshStamp, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return;
+  const { stamp, as_of: asOf, is_stale: isStale } = await answer.json();
+  show(asOf, isStale);
+  if (stamp === region.dataset.stamp) return;
+  const open = remember(region);
+  await window.htmx.ajax("GET", location.href, {
+    target: `#${region.id}`,
+    select: `#${region.id}`,
+    swap: "outerHTML show:none",
+  });
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+}
+
+function show(asOf, isStale) {
+  const place = document.querySelector("[data-freshness]");
+  if (!place) return;
+  place.textContent = asOf;
+  place.closest(".freshness").classList.toggle("freshness-stale", isStale);
+}
+
+async function keep() {
+  const region = document.querySelector("[data-refresh-stamp]");
+  const busy = document.activeElement?.matches?.("canvas[data-chart]");
+  if (region && !busy && document.visibilityState === "visible") {
+    try {
+      await check(region);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // the network is away: the freshness says so
+      show(document.querySelector("[data-freshness]")?.textContent ?? "", true);
+    }
+  }
+  setTimeout(keep, PAUSE_MS);
+}
+
+setTimeout(keep, PAUSE_MS);
