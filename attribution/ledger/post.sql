@@ -1,6 +1,6 @@
 -- Finishes usage records and books their entries; the only writer of ledger entries of calls.
 -- p: [{id, state, cost, lines: [{token_class, quantity, unit_price, usd_amount}], ...columns}];
--- `moved` are the calls whose rows the caller locked and may change, `p_was` their states before.
+-- `moved` are the calls whose rows the caller locked, in id order, `p_was` their states before.
 -- Entries: -hold on `uncertain` where a call leaves that state, +hold where it enters it, one line
 -- per token class on `spent` where it settles (one empty line where there is none, so that every
 -- settled call has an entry). Amounts are USD; NULL = unpriced. Takes no locks of its own.
@@ -39,7 +39,7 @@ done AS (
     first_byte_ms = coalesce(i.first_byte_ms, u.first_byte_ms), total_ms = coalesce(i.total_ms, u.total_ms),
     settled_at = clock_timestamp()
   FROM item i
-  WHERE u.id = i.id AND u.id >= (SELECT min(x) FROM unnest(moved) x) AND u.id <= (SELECT max(x) FROM unnest(moved) x)
+  WHERE u.id = i.id AND u.id >= moved[1] AND u.id <= moved[cardinality(moved)]
   RETURNING u.id, u.organization_id, u.cost_center_id, u.occurred_at, u.hold_amount, u.price_version),
 line AS (
   SELECT d.*, i.was, i.state, i.reason, i.actor_id, l.account, l.token_class, l.quantity, l.unit_price, l.usd_amount,

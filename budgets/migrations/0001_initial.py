@@ -222,6 +222,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='idempotency',
+            index=models.Index(fields=['usage_id'], name='idempotency_call'),
+        ),
+        migrations.AddIndex(
+            model_name='idempotency',
             index=models.Index(fields=['created_at'], name='idempotency_age'),
         ),
         migrations.AddConstraint(

@@ -16,9 +16,9 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
         InstallSQL("budgets/reservations/stale.sql", "6528ba89c25f6943"),
-        InstallSQL("budgets/reservations/admit.sql", "716a167542dea0d8"),
-        InstallSQL("budgets/reservations/resolve.sql", "385973452f4c4aa2"),
-        InstallSQL("budgets/reservations/settle.sql", "d692b8ef1611ccf5"),
-        InstallSQL("budgets/reservations/expire.sql", "2eaa0e7989bd72b2"),
+        InstallSQL("budgets/reservations/admit.sql", "889f6b042760b70d"),
+        InstallSQL("budgets/reservations/resolve.sql", "94bde230ce9cef6f"),
+        InstallSQL("budgets/reservations/settle.sql", "5c59a252793c8d06"),
+        InstallSQL("budgets/reservations/expire.sql", "a3d118f54925b443"),
         InstallSQL("budgets/reservations/v1_calls.sql", "4690bf2177827d47"),
     ]

@@ -13,7 +13,8 @@
 -- owner: ledger
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_admit(p jsonb) RETURNS TABLE (call_id uuid, outcome text, detail jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   ids uuid[]; orgs uuid[]; keys uuid[]; epochs bigint[]; amounts numeric[]; idems bytea[]; waits boolean[];

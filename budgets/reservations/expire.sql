@@ -5,7 +5,8 @@
 -- owner: ledger
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_expire(p jsonb) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   live uuid[] := ARRAY(SELECT x::uuid FROM jsonb_array_elements_text(p -> 'live') x);
   orphans jsonb; expired int;

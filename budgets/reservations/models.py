@@ -41,7 +41,10 @@ class Idempotency(TenantModel):
 
     class Meta(TenantModel.Meta):
         db_table = "idempotency"
-        indexes = [models.Index(fields=["created_at"], name="idempotency_age")]
+        indexes = [
+            models.Index(fields=["created_at"], name="idempotency_age"),
+            models.Index(fields=["usage_id"], name="idempotency_call"),
+        ]
 
     def __str__(self) -> str:
         return bytes(self.idem_hash).hex()

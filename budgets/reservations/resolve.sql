@@ -15,7 +15,7 @@ BEGIN
   SELECT array_agg(x.id), array_agg(x.state), array_agg(coalesce(x.cost, 0)) INTO ids, states, costs
     FROM (SELECT DISTINCT ON (y.id) y.id, y.state, y.cost
             FROM jsonb_to_recordset(p) AS y(id uuid, state text, cost numeric) ORDER BY y.id) x;
-  SELECT min(u.id), max(u.id) INTO lo, hi FROM unnest(ids) u(id);
+  lo := ids[1]; hi := ids[cardinality(ids)];
   SELECT array_agg(l.id), array_agg(l.state) INTO moved, was
     FROM (SELECT s.id, s.state FROM usage_record s
            WHERE s.id = ANY (ids) AND s.id >= lo AND s.id <= hi ORDER BY s.id FOR NO KEY UPDATE) l

@@ -4,7 +4,8 @@
 -- owner: ledger
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_settle(p jsonb) RETURNS TABLE (call_id uuid, outcome text, detail jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   PERFORM set_config('app.ledger', 'on', true);
   RETURN QUERY SELECT * FROM budgets_resolve(p, 'settle');
