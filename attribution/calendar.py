@@ -82,7 +82,7 @@ class WeekYear:
     def year_start(self, day: date) -> date:
         """Return the first day of the fiscal year that holds `day`."""
         return max(
-            first for year in range(-1, 2) if (first := self._nearest(day.year + year)) <= day
+            first for year in range(-2, 2) if (first := self._nearest(day.year + year)) <= day
         )
 
     def periods(self, day: date) -> list[date]:

@@ -203,6 +203,15 @@ class Line:
     unit_price: Decimal
     amount: Decimal
 
+    def as_dict(self) -> dict[str, Any]:
+        """Write the JSON form that the ledger's functions read."""
+        return {
+            "token_class": self.token_class,
+            "quantity": self.quantity,
+            "unit_price": money.text(self.unit_price),
+            "usd_amount": money.text(self.amount),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

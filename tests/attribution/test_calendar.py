@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attribution import calendar
@@ -78,6 +78,7 @@ def test_a_fifty_third_week_joins_the_last_period() -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(date(2001, 12, 1), "4-4-5", date(2015, 12, 30))  # that year begins on 2 January
 @given(
     st.dates(date(1971, 1, 1), date(2199, 12, 31)),
     st.sampled_from(sorted(calendar.WEEKS)),

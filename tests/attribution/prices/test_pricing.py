@@ -50,6 +50,15 @@ def test_a_cost_is_quantity_times_unit_price_of_each_class() -> None:
     ]
 
 
+def test_a_line_is_written_as_the_ledger_reads_it() -> None:
+    cost = pricing.cost(Tokens(input=200), MINI)
+
+    assert cost is not None
+    assert [line.as_dict() for line in cost.lines] == [
+        {"token_class": "input", "quantity": 200, "unit_price": "0.15", "usd_amount": "0.00003"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "stated", "expected"),
     [
