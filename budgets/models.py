@@ -3,13 +3,14 @@
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
 from budgets.notifications.models import Notification
-from budgets.reservations.models import Idempotency, Reservation
+from budgets.reservations.models import Idempotency, IngestedEvent, Reservation
 
 __all__ = [
     "Alert",
     "Budget",
     "BudgetPeriod",
     "Idempotency",
+    "IngestedEvent",
     "LimitVersion",
     "Notification",
     "Reservation",

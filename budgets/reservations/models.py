@@ -48,3 +48,19 @@ class Idempotency(TenantModel):
 
     def __str__(self) -> str:
         return bytes(self.idem_hash).hex()
+
+
+class IngestedEvent(TenantModel):
+    """A call made elsewhere, by the name its reporter gave it: recorded once, for ever."""
+
+    pk = models.CompositePrimaryKey("organization", "source", "event_id")
+    source = models.TextField()
+    event_id = models.TextField()
+    usage_id = models.UUIDField()
+    created_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        db_table = "ingested_event"
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.event_id}"
