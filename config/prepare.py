@@ -1,4 +1,4 @@
-"""Make a database ready in one process: migrate it and, for the demo, seed it once. Run as `python -m config.prepare`."""
+"""Make a database ready in one process: migrate it, make its partitions and, for the demo, seed it once. Run as `python -m config.prepare`."""
 
 import io
 import json
@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     call_command("migrate", database="owner", interactive=False, verbosity=0)
+    call_command("create_partitions", stdout=io.StringIO())
     if arguments[:1] == ["--seed"]:
         seed(DataFolder(Path(arguments[1])))
 
