@@ -1,0 +1,107 @@
+"""The permission table: who may read and write at which URL. A URL without a row does not exist."""
+
+from dataclasses import dataclass
+
+OWNER, FINANCE, MANAGER, ENGINEER, AUDITOR = "owner", "finance", "manager", "engineer", "auditor"
+ANYONE, PERSON, PROGRAM = "anyone", "person", "program"  # nobody signed in; no role; an API key
+
+EVERYBODY = frozenset({OWNER, FINANCE, MANAGER, ENGINEER, AUDITOR})
+OFFICE = frozenset({OWNER, FINANCE})
+READERS = OFFICE | {MANAGER, AUDITOR}
+CONTROL = OFFICE | {AUDITOR}
+NOBODY: frozenset[str] = frozenset()
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may read (GET, HEAD, OPTIONS) and who may write (every other method) at a URL."""
+
+    reads: frozenset[str]
+    writes: frozenset[str] = NOBODY
+
+    def allowed(self, method: str) -> frozenset[str]:
+        """Return who may use a method."""
+        return self.reads if method in SAFE_METHODS else self.writes
+
+    def allows(self, method: str, role: str) -> bool:
+        """Say whether a role may use a method."""
+        allowed = self.allowed(method)
+        return role in allowed or ANYONE in allowed or PERSON in allowed
+
+    def is_open(self, method: str) -> bool:
+        """Say whether a method needs no organization: anyone's, or an API key's own business."""
+        return bool(self.allowed(method) & {ANYONE, PROGRAM})
+
+
+PUBLIC = Rule(frozenset({ANYONE}))
+PUBLIC_FORM = Rule(frozenset({ANYONE}), frozenset({ANYONE}))
+PERSONAL_FORM = Rule(frozenset({PERSON}), frozenset({PERSON}))
+
+TABLE: dict[str, Rule] = {
+    "attribution:sign-in": PUBLIC_FORM,
+    "attribution:sign-out": PUBLIC_FORM,
+    "attribution:language-choose": PUBLIC_FORM,
+    "attribution:theme-choose": PUBLIC_FORM,
+    "attribution:organization-switch": PERSONAL_FORM,
+    "budgets:overview-show": Rule(EVERYBODY),
+    "budgets:overview-table": Rule(EVERYBODY),
+    "budgets:overview-download": Rule(EVERYBODY),
+    "budgets:overview-stamp": Rule(EVERYBODY),
+    "gateway:health-show": PUBLIC,
+    "gateway:health-ready": PUBLIC,
+    "gateway:metrics-show": PUBLIC,
+    "admin:index": Rule(READERS),
+    "admin:app_list": Rule(READERS),
+    "admin:jsi18n": Rule(READERS),
+    "admin:autocomplete": Rule(READERS),
+    "admin:login": PUBLIC,
+    "admin:logout": PUBLIC_FORM,
+}
+
+# Who reads and who changes each kind of row in the admin; its URLs follow by rule.
+ROWS: dict[str, Rule] = {
+    "attribution_organization": Rule(CONTROL, frozenset({OWNER})),
+    "attribution_department": Rule(READERS, OFFICE),
+    "attribution_costcenter": Rule(READERS, OFFICE),
+    "attribution_membership": Rule(CONTROL, frozenset({OWNER})),
+    "attribution_price": Rule(READERS, OFFICE),
+    "attribution_usagerecord": Rule(READERS),
+    "attribution_ledgerentry": Rule(CONTROL),
+    "attribution_auditentry": Rule(CONTROL),
+    "budgets_budget": Rule(READERS, OFFICE),
+    "budgets_alert": Rule(READERS),
+    "gateway_apikey": Rule(READERS, OFFICE),
+    "gateway_upstream": Rule(CONTROL, frozenset({OWNER})),
+    "gateway_route": Rule(READERS, frozenset({OWNER})),
+}
+VERBS = ("changelist", "add", "history", "delete", "change")
+
+
+def rule(url_name: str) -> Rule | None:
+    """Return who may do what at a URL; None when the table does not know it."""
+    if url_name in TABLE:
+        return TABLE[url_name]
+    if not url_name.startswith("admin:"):
+        return None
+    rows, _, verb = url_name.removeprefix("admin:").rpartition("_")
+    if rows not in ROWS or verb not in VERBS:
+        return None
+    return _rule_of(verb, ROWS[rows])
+
+
+def may_read(rows: str, role: str) -> bool:
+    """Say whether a role may see rows of a kind (`app_model`) in the admin."""
+    return rows in ROWS and ROWS[rows].allows("GET", role)
+
+
+def may_write(rows: str, role: str) -> bool:
+    """Say whether a role may change rows of a kind (`app_model`) in the admin."""
+    return rows in ROWS and ROWS[rows].allows("POST", role)
+
+
+def _rule_of(verb: str, row: Rule) -> Rule:
+    if verb in {"add", "delete"}:
+        return Rule(row.writes, row.writes)
+    return Rule(row.reads) if verb == "history" else row
