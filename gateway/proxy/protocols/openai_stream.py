@@ -155,7 +155,7 @@ class Meter:
     def _pass(self, event: Event, chunk: Chunk) -> bytes:
         """Decide what becomes of an event with or without usage."""
         if chunk.usage is NOTHING:
-            return self._release() + event.raw if self._held else event.raw
+            return self._release() + event[0] if self._held else event[0]
         has_usage = openai_usage.read(chunk.usage, self.seen)
         if self._hides:
             if has_usage and not chunk.choices:
@@ -163,9 +163,9 @@ class Meter:
             return self._release() + without_usage(event)
         before = self._release()
         if has_usage and is_last(chunk):  # a later event releases it, the end enriches it
-            self._held.append((event.raw, bytes(chunk.usage)))
+            self._held.append((event[0], bytes(chunk.usage)))
             return before
-        return before + event.raw
+        return before + event[0]
 
     def _release(self) -> bytes:
         """Let go what was held, for more came after it."""

@@ -1,7 +1,6 @@
 """Server-sent events, split as they come; the bytes of all events together are the bytes read."""
 
 import re
-from typing import NamedTuple
 
 from gateway.proxy.protocols.wire import StreamError
 
@@ -12,11 +11,8 @@ ENDS = re.compile(rb"\r\n|\n|\r")
 BOM = b"\xef\xbb\xbf"
 
 
-class Event(NamedTuple):
-    """One event: the bytes it stood in, with its blank line, and its data (None without)."""
-
-    raw: bytes
-    data: bytes | None
+# One event: the bytes it stood in, with its blank line, and its data (None without).
+Event = tuple[bytes, bytes | None]
 
 
 class Splitter:
@@ -32,6 +28,8 @@ class Splitter:
     def feed(self, chunk: bytes) -> list[Event]:
         """Take a chunk; return the events that are complete now."""
         if not self._rest and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            if chunk.find(b"\n") == len(chunk) - 2 and chunk.startswith(b"data: "):
+                return [_plain(chunk)]  # nearly every chunk is one event of one line
             return [_event(part + b"\n\n") for part in chunk[:-2].split(b"\n\n")]
         self._rest += chunk
         rest, begin, events = self._rest, 0, []
@@ -64,12 +62,17 @@ def _check(raw: bytes | bytearray) -> None:
         raise StreamError(f"A line of the upstream is longer than {LINE} bytes.")
 
 
+def _plain(raw: bytes) -> Event:
+    """Read an event that is one line of data."""
+    if len(raw) > LINE:
+        _check(raw)
+    return raw, raw[6:-2]
+
+
 def _event(raw: bytes) -> Event:
     """Read the data out of one event."""
     if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
-        if len(raw) > LINE:
-            _check(raw)
-        return Event(raw, raw[6:-2])
+        return _plain(raw)
     if len(raw) > LINE:
         _check(raw)
     lines = []
@@ -78,4 +81,4 @@ def _event(raw: bytes) -> Event:
             lines.append(line[6:] if line.startswith(b"data: ") else line[5:])
         elif line == b"data":
             lines.append(b"")
-    return Event(raw, b"\n".join(lines) if lines else None)
+    return raw, b"\n".join(lines) if lines else None

@@ -21,6 +21,7 @@ from gateway.proxy.upstream.connection import (
 
 Headers = list[tuple[bytes, bytes]]
 IDLE = 30.0  # seconds that an unused connection is kept
+NEXT = 1.5  # seconds after which the next address of a host is tried
 DEADLINES = Deadlines()
 BREAKS = (b"\r", b"\n", b"\0")
 
@@ -174,15 +175,16 @@ class Client:
         loop = asyncio.get_running_loop()
         for last, address in enumerate(found, 1 - len(found)):
             try:
-                transport, connection = await loop.create_connection(
-                    lambda: Connection(loop),
-                    address,
-                    origin.port,
-                    ssl=self._tls if origin.is_tls else None,
-                    server_hostname=origin.host if origin.is_tls else None,
-                )
-            except OSError:
-                if last == 0:
+                async with asyncio.timeout(NEXT if last else None):
+                    transport, connection = await loop.create_connection(
+                        lambda: Connection(loop),
+                        address,
+                        origin.port,
+                        ssl=self._tls if origin.is_tls else None,
+                        server_hostname=origin.host if origin.is_tls else None,
+                    )
+            except OSError:  # a TimeoutError is one, too
+                if not last:
                     raise
                 continue
             if ip_address(transport.get_extra_info("peername")[0]) != ip_address(address):

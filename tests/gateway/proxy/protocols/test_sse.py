@@ -26,8 +26,8 @@ def split(*chunks: bytes) -> tuple[list[bytes], bytes]:
     splitter = Splitter()
     events = [event for chunk in chunks for event in splitter.feed(chunk)]
     rest = splitter.rest()
-    raw = b"".join(event.raw for event in events) + (rest.raw if rest else b"")
-    return [event.data for event in events if event.data is not None], raw
+    raw = b"".join(event[0] for event in events) + (rest[0] if rest else b"")
+    return [data for _, data in events if data is not None], raw
 
 
 @pytest.mark.parametrize("place", range(len(STREAM) + 1))
@@ -54,10 +54,8 @@ def test_what_the_upstream_did_not_finish_is_kept_for_the_end() -> None:
 
     assert splitter.feed(b"data: [DO") == []
     assert splitter.feed(b"NE]") == []
-    rest = splitter.rest()
 
-    assert rest is not None
-    assert rest.data == b"[DONE]"
+    assert splitter.rest() == (b"data: [DONE]", b"[DONE]")
     assert splitter.rest() is None
 
 

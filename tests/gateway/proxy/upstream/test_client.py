@@ -225,6 +225,14 @@ async def test_what_is_not_public_is_unreachable_and_says_no_more(origin: Origin
     assert str(error.value) == "The upstream cannot be reached."
 
 
+async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
+    async with Server(OK) as server:
+        origin = Origin("http", "localhost", server.port)  # ::1 may come first; nobody is there
+        server.client = Client(exceptions=Exceptions([f"localhost:{server.port}"]))
+
+        assert await text(await server.client.open(Request(origin, "/", [], b""))) == b"ok"
+
+
 async def test_the_sending_is_announced_right_before_it() -> None:
     async with Server(OK) as server:
         heads: list[int] = []
