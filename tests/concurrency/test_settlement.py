@@ -1,0 +1,117 @@
+"""Settling once, late and after an expiry, and what happens without the guard on a call's state."""
+
+import json
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from attribution.isolation.transaction import tenant
+from attribution.ledger.models import LedgerEntry
+from budgets.alerts.models import Alert
+from tests.concurrency.store import World, make_world, new_id, resolve, settled, without
+
+pytestmark = [pytest.mark.concurrency, pytest.mark.usefixtures("committed")]
+
+GUARD = "l.state = 'held' OR l.state = 'uncertain' AND p_kind <> 'expire'"
+
+
+def held_call(world: World, gateway: psycopg.Connection, amount: str = "0.5") -> dict[str, str]:
+    """Admit one call of a world."""
+    call = world.call(amount)
+    assert world.admit(gateway, [call]) == ["granted"]
+    return call
+
+
+def test_settling_twice_charges_once(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        call = held_call(world, gateway)
+
+        assert resolve(gateway, [settled(call, "0.2")]) == ["done"]
+        assert resolve(gateway, [settled(call, "0.2")]) == ["noop"]
+
+    assert world.figures() == [(Decimal(1), Decimal("0.2"), Decimal(0), Decimal(0))]
+
+
+def test_control_without_the_state_guard_a_call_is_charged_twice(
+    gateway_dsn: str, owner_dsn: str
+) -> None:
+    def unguarded(sql: str) -> str:
+        return sql.replace(GUARD, "true")
+
+    world = make_world(limits=["1"])
+    with (
+        without(owner_dsn, "budgets/reservations/resolve.sql", unguarded) as schema,
+        psycopg.connect(gateway_dsn, autocommit=True) as gateway,
+    ):
+        call = held_call(world, gateway)
+        for _ in range(2):
+            resolve(gateway, [settled(call, "0.2")], function=f"{schema}.budgets_settle")
+
+    assert world.figures()[0][1] == Decimal("0.4")
+
+
+def test_an_expired_hold_stays_charged_until_the_truth_lowers_it(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        call = held_call(world, gateway)
+
+        resolve(gateway, [{"id": call["id"], "state": "uncertain"}])
+        assert world.figures() == [(Decimal(1), Decimal(0), Decimal(0), Decimal("0.5"))]
+
+        resolve(gateway, [settled(call, "0.2")])
+        assert world.figures() == [(Decimal(1), Decimal("0.2"), Decimal(0), Decimal(0))]
+
+    with tenant(world.organization_id):
+        entries = LedgerEntry.objects.values_list("kind", "account", "usd_amount", "call_count")
+        assert set(entries) == {
+            ("settle", "uncertain", Decimal("0.5"), 1),
+            ("correct", "uncertain", Decimal("-0.5"), 0),
+            ("correct", "spent", Decimal("0.2"), 0),
+        }
+
+
+def test_a_released_call_costs_nothing_and_frees_its_hold(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        call = held_call(world, gateway)
+        resolve(gateway, [{"id": call["id"], "state": "released"}])
+
+    assert world.figures() == [(Decimal(1), Decimal(0), Decimal(0), Decimal(0))]
+    with tenant(world.organization_id):
+        assert not LedgerEntry.objects.exists()
+
+
+def test_the_sweep_leaves_fresh_calls_and_calls_of_live_workers(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        held_call(world, gateway)
+        (expired,) = gateway.execute(
+            "SELECT budgets_expire(%s::jsonb)", [json.dumps({"live": [str(world.worker_id)]})]
+        ).fetchone() or (None,)
+
+    assert expired is not None
+    assert world.figures()[0][2] == Decimal("0.5")
+
+
+def test_each_threshold_raises_one_alert(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        for _ in range(9):
+            call = held_call(world, gateway, "0.1")
+            resolve(gateway, [settled(call, "0.1")])
+
+    with tenant(world.organization_id):
+        alerts = Alert.objects.order_by("threshold").values_list("threshold", "actual_at")
+        assert list(alerts) == [(Decimal(50), Decimal("0.5")), (Decimal(80), Decimal("0.8"))]
+
+
+def test_a_settlement_of_an_unknown_call_changes_nothing(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        assert resolve(gateway, [{"id": str(new_id()), "state": "settled", "cost": "1"}]) == [
+            "noop"
+        ]
+
+    assert world.figures() == [(Decimal(1), Decimal(0), Decimal(0), Decimal(0))]
