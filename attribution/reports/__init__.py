@@ -1,0 +1,1 @@
+"""Reads rollups and returns frozen values; never writes, never renders."""

@@ -1,0 +1,131 @@
+"""What was spent: sums of rollups by day, cost center and user."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import F, QuerySet, Sum
+from django.db.models.functions import TruncDate
+
+from attribution.ledger.models import Facet, Rollup, RollupWatermark
+from attribution.reports.filters import Filters
+from attribution.usage.models import TOKEN_CLASSES
+
+TOKENS = sum(
+    (F(f"{name}_tokens") for name in TOKEN_CLASSES[1:]), start=F(f"{TOKEN_CLASSES[0]}_tokens")
+)
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Everything of a range in one line."""
+
+    calls: int
+    unpriced_calls: int
+    estimated_calls: int
+    tokens: int
+    cost: Decimal
+    uncertain: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """What a cost center spent on a local day; without a cost center: not attributed."""
+
+    day: date
+    cost_center_id: UUID | None
+    cost: Decimal
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserCost:
+    """What a user spent in a cost center."""
+
+    user: str
+    cost_center_id: UUID | None
+    calls: int
+    unpriced_calls: int
+    tokens: int
+    cost: Decimal
+    latency_ms: Decimal | None
+
+
+def totals(filters: Filters) -> Totals:
+    """Return the sums over the range."""
+    sums = _rows(filters, Facet.MODEL).aggregate(
+        calls=Sum("calls", default=0),
+        unpriced_calls=Sum("unpriced_calls", default=0),
+        estimated_calls=Sum("estimated_calls", default=0),
+        tokens=Sum(TOKENS, default=0),
+        cost=Sum("usd_amount", default=ZERO),
+        uncertain=Sum("uncertain_amount", default=ZERO),
+    )
+    return Totals(**{**sums, "tokens": int(sums["tokens"])})
+
+
+def by_day(filters: Filters) -> list[DayCost]:
+    """Return cost per local day and cost center, oldest first."""
+    rows = (
+        _rows(filters, Facet.MODEL)
+        .annotate(day=TruncDate("bucket", tzinfo=filters.range.zone))
+        .values("day", "cost_center_id")
+        .annotate(cost=Sum("usd_amount"), counted=Sum("calls"))
+        .order_by("day", "cost_center_id")
+    )
+    return [DayCost(row["day"], row["cost_center_id"], row["cost"], row["counted"]) for row in rows]
+
+
+def by_cost_center(days: list[DayCost]) -> dict[UUID | None, Decimal]:
+    """Return the cost per cost center, largest first; the shares are of the same rows as the days."""
+    sums: dict[UUID | None, Decimal] = {}
+    for row in days:
+        sums[row.cost_center_id] = sums.get(row.cost_center_id, ZERO) + row.cost
+    return dict(sorted(sums.items(), key=lambda item: (-item[1], str(item[0]))))
+
+
+def top_users(filters: Filters, *, limit: int) -> list[UserCost]:
+    """Return the users that cost most, per cost center."""
+    rows = (
+        _rows(filters, Facet.USER)
+        .values("value", "cost_center_id")
+        .annotate(
+            cost=Sum("usd_amount"),
+            counted=Sum("calls"),
+            unpriced=Sum("unpriced_calls"),
+            tokens=Sum(TOKENS),
+            timed=Sum("latency_calls"),
+            waited=Sum("latency_sum_ms"),
+        )
+        .order_by("-cost", "-counted", "value", "cost_center_id")[:limit]
+    )
+    return [_user(row) for row in rows]
+
+
+def as_of() -> datetime | None:
+    """Return up to when the ledger is in the rollups; None before the first advance."""
+    return RollupWatermark.objects.values_list("advanced_at", flat=True).first()
+
+
+def _user(row: Mapping[str, object]) -> UserCost:
+    timed, waited = Decimal(str(row["timed"])), Decimal(str(row["waited"]))
+    return UserCost(
+        user=str(row["value"]),
+        cost_center_id=row["cost_center_id"] if isinstance(row["cost_center_id"], UUID) else None,
+        calls=int(str(row["counted"])),
+        unpriced_calls=int(str(row["unpriced"])),
+        tokens=int(str(row["tokens"])),
+        cost=Decimal(str(row["cost"])),
+        latency_ms=waited / timed if timed else None,
+    )
+
+
+def _rows(filters: Filters, facet: Facet) -> QuerySet[Rollup]:
+    rows = Rollup.objects.filter(
+        facet=facet, bucket__gte=filters.range.starts_at, bucket__lt=filters.range.ends_at
+    )
+    chosen = filters.cost_center_ids
+    return rows if chosen is None else rows.filter(cost_center_id__in=chosen)

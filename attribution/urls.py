@@ -1,0 +1,6 @@
+"""Collects the addresses of the package's rooms."""
+
+from django.urls import include, path
+
+app_name = "attribution"
+urlpatterns = [path("", include("attribution.tenancy.urls"))]

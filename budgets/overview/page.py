@@ -1,0 +1,214 @@
+"""Everything that the Overview shows, in one value that its template reads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext
+
+from attribution.dashboards.charts import Table
+from attribution.reports import spend
+from attribution.reports.filters import DAYS, Filters, Range, named
+from attribution.reports.spend import Totals
+from attribution.templatetags.tollkeeper import (
+    compact,
+    count,
+    day_text,
+    decimal,
+    month_text,
+    share_text,
+)
+from budgets.limits.models import Scope
+from budgets.overview import finding, panels, standings, tables
+from budgets.overview.scene import Scene
+
+STALE = timedelta(seconds=30)
+MINUS = "\N{MINUS SIGN}"
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+EN_DASH = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A key figure: what it is, its value, and what it is to be compared with."""
+
+    label: str
+    value: Decimal | int
+    note: str
+    is_money: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A range that the picker offers."""
+
+    label: str
+    url: str
+    is_current: bool
+
+
+def build(scene: Scene) -> dict[str, Any]:
+    """Return what the template shows, every figure read once."""
+    filters = scene.filters
+    as_of = spend.as_of()
+    budgets = standings.running(filters, at=scene.at)
+    whole = next((b for b in budgets if b.scope == Scope.ORGANIZATION), None)
+    days = spend.by_day(filters)
+    month = spend.totals(scene.month)
+    return {
+        "filters": filters,
+        "as_of": as_of,
+        "is_stale": is_stale(scene, as_of),
+        "stamp": stamp(scene),
+        "finding": finding.sentence(
+            budgets, month=month_text(scene.today), spent=month.cost, at=scene.at
+        ),
+        "kpis": _kpis(scene, month, standings.of_month(budgets)),
+        "budgets": budgets,
+        "whole": whole,
+        "parts": [b for b in budgets if b is not whole],
+        "daily": panels.daily(scene, days, budgets),
+        "share": panels.share(scene, days),
+        "latency": panels.model_latency(scene),
+        "utilisation": tables.utilisation(budgets),
+        "users": tables.users(scene),
+        "calls": tables.latest(scene),
+    } | _frame(scene)
+
+
+PANELS: dict[str, Callable[[Scene], Table]] = {
+    "daily": lambda scene: panels.daily(scene, spend.by_day(scene.filters), []).table,
+    "share": lambda scene: panels.share(scene, spend.by_day(scene.filters)).table,
+    "budgets": lambda scene: tables.utilisation(standings.running(scene.filters, at=scene.at)),
+    "latency": lambda scene: panels.model_latency(scene).table,
+    "users": tables.users,
+    "calls": tables.latest,
+}
+
+
+def stamp(scene: Scene) -> str:
+    """Return a word that changes when the figures of today do."""
+    today = named("today", today=scene.today, zone=scene.filters.range.zone)
+    sums = spend.totals(replace(scene.filters, range=today))
+    return f"{sums.calls}-{sums.cost}-{sums.uncertain}-{sums.tokens}"
+
+
+def is_stale(scene: Scene, as_of: datetime | None) -> bool:
+    """Say whether calls may be missing because the rollups stand still."""
+    return as_of is None or scene.at - as_of > STALE
+
+
+def _frame(scene: Scene) -> dict[str, Any]:
+    """Return the filters' labels and addresses, and what stands where nothing is yet."""
+    filters = scene.filters
+    query = filters.urlencode()
+    everything = replace(filters, cost_centers=None)
+    return {
+        "range_label": _range_label(filters.range),
+        "range_choices": [_choice(filters, name, scene) for name in (*DAYS, "month")],
+        "range_parameters": everything.parameters(),
+        "centers": list(scene.centers.values()),
+        "centers_label": _centers_label(filters),
+        "all_centers_url": f"?{everything.urlencode()}",
+        "csv": {p: f"{reverse('budgets:overview-download', args=[p])}?{query}" for p in PANELS},
+        "tables": {p: f"{reverse('budgets:overview-table', args=[p])}?{query}" for p in PANELS},
+        "stamp_url": f"{reverse('budgets:overview-stamp')}?{query}",
+        "budget_url": reverse("admin:index"),
+        "empty_title": gettext("No call in this range"),
+        "empty_text": gettext("Choose a longer range or more cost centers, or send a call."),
+        "first_call": gettext(
+            "A call stands here within two seconds of its answer. Point a program at the gateway:"
+        ),
+        "example": f'client = OpenAI(base_url="{settings.TOLLKEEPER_API_URL}/v1", api_key="tk_live_…")',
+        "budgets_caption": gettext("Budgets in use now"),
+        "users_caption": gettext("The 20 users that cost most"),
+        "calls_caption": gettext("Newest calls"),
+    }
+
+
+def _kpis(scene: Scene, month: Totals, limit: Decimal | None) -> list[Kpi]:
+    now = spend.totals(scene.filters)
+    return [
+        Kpi(
+            gettext("Spent in %(month)s") % {"month": month_text(scene.today)},
+            month.cost,
+            _against(month.cost, limit),
+        ),
+        Kpi(
+            gettext("Spent, %(range)s") % {"range": _range_label(scene.filters.range)},
+            now.cost,
+            _compared(scene, now.cost),
+        ),
+        Kpi(gettext("Held"), tables.held(scene), gettext("for calls that are open now")),
+        Kpi(gettext("Uncertain"), now.uncertain, gettext("charged until the truth arrives")),
+        Kpi(gettext("Calls"), now.calls, _tokens(now.tokens), is_money=False),
+        Kpi(gettext("Unpriced calls"), now.unpriced_calls, _unpriced(now), is_money=False),
+    ]
+
+
+def _against(spent: Decimal, limit: Decimal | None) -> str:
+    if not limit:
+        return gettext("no budget covers the month")
+    facts = {"share": share_text(spent / limit), "limit": decimal(limit, places=2)}
+    return gettext("%(share)s of %(limit)s USD") % facts
+
+
+def _compared(scene: Scene, cost: Decimal) -> str:
+    chosen = scene.filters.range.until(scene.today)
+    length = chosen.end - chosen.first
+    before = Range("custom", chosen.first - length, chosen.first, chosen.zone)
+    past = spend.totals(replace(scene.filters, range=before)).cost
+    if not past:
+        return gettext("nothing to compare with before")
+    change = (cost / past - 1).quantize(Decimal("0.001"))
+    sign = f"▲{NARROW}+" if change > 0 else f"▼{NARROW}{MINUS}" if change else ""
+    facts = {"change": f"{sign}{share_text(abs(change))}"}
+    text = ngettext(
+        "%(change)s vs the day before", "%(change)s vs the %(days)s days before", length.days
+    )
+    return text % {**facts, "days": length.days}
+
+
+def _tokens(tokens: int) -> str:
+    return gettext("%(tokens)s tokens") % {
+        "tokens": compact(Decimal(tokens)) if tokens >= 10_000 else count(tokens)
+    }
+
+
+def _unpriced(now: Totals) -> str:
+    if now.unpriced_calls:
+        return gettext("no price is known; not in the amounts")
+    return gettext("every call has a price")
+
+
+def _range_label(chosen: Range) -> str:
+    if chosen.name == "today":
+        return gettext("Today")
+    if chosen.name == "month":
+        return month_text(chosen.first)
+    if chosen.name in DAYS:
+        return _days_label(DAYS[chosen.name])
+    return f"{day_text(chosen.first)} {EN_DASH} {day_text(chosen.last)}"
+
+
+def _days_label(days: int) -> str:
+    return ngettext("%(days)s day", "%(days)s days", days) % {"days": days}
+
+
+def _choice(filters: Filters, name: str, scene: Scene) -> Choice:
+    chosen = named(name, today=scene.today, zone=filters.range.zone)
+    url = f"?{replace(filters, range=chosen).urlencode()}"
+    return Choice(_range_label(chosen), url, is_current=name == filters.range.name)
+
+
+def _centers_label(filters: Filters) -> str:
+    chosen = list(filters.cost_centers or ())
+    if not chosen:
+        return gettext("All cost centers")
+    if len(chosen) == 1:
+        return chosen[0]
+    return gettext("%(first)s and %(count)s more") % {"first": chosen[0], "count": len(chosen) - 1}

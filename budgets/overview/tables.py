@@ -1,0 +1,113 @@
+"""The tables of the Overview: budgets, users, newest calls."""
+
+from decimal import Decimal
+
+from django.db.models import Sum
+from django.utils.translation import gettext
+
+from attribution.dashboards import charts
+from attribution.dashboards.charts import Column, Kind, Table
+from attribution.reports import spend
+from attribution.usage.models import CallState, UsageRecord
+from budgets.overview.scene import Scene
+from budgets.overview.standings import Standing
+
+ZERO = Decimal(0)
+USERS = 20
+CALLS = 10
+
+
+def utilisation(budgets: list[Standing]) -> Table:
+    """Return limit, spent, held, uncertain and remaining of the running budgets."""
+    return Table(
+        (
+            Column("budget", gettext("Budget")),
+            Column("covers", gettext("Covers")),
+            Column("limit_usd", gettext("Limit (USD)"), Kind.MONEY),
+            Column("spent_usd", gettext("Spent (USD)"), Kind.MONEY),
+            Column("held_usd", gettext("Held (USD)"), Kind.MONEY),
+            Column("uncertain_usd", gettext("Uncertain (USD)"), Kind.MONEY),
+            Column("remaining_usd", gettext("Remaining (USD)"), Kind.MONEY),
+            Column("used", gettext("Used"), Kind.PERCENT),
+            Column("ends_at", gettext("Ends"), Kind.INSTANT),
+        ),
+        tuple(
+            (
+                b.name,
+                b.scope_name,
+                b.limit,
+                b.spent,
+                b.held,
+                b.uncertain,
+                b.remaining,
+                b.share,
+                b.ends_at,
+            )
+            for b in budgets
+        ),
+    )
+
+
+def users(scene: Scene) -> Table:
+    """Return the users that cost most, with calls, tokens and average latency."""
+    rows = spend.top_users(scene.filters, limit=USERS)
+    return Table(
+        (
+            Column("user", gettext("User")),
+            Column("cost_center", gettext("Cost center")),
+            Column("calls", gettext("Calls"), Kind.COUNT),
+            Column("tokens", gettext("Tokens"), Kind.COUNT),
+            Column("cost_usd", gettext("Cost (USD)"), Kind.MONEY),
+            Column("average_latency_ms", gettext("Average latency (ms)"), Kind.MILLISECONDS),
+        ),
+        tuple(
+            (
+                row.user or gettext("not named"),
+                scene.code(row.cost_center_id),
+                row.calls,
+                row.tokens,
+                row.cost if row.calls > row.unpriced_calls or row.cost else None,
+                charts.tenths(row.latency_ms) if row.latency_ms is not None else None,
+            )
+            for row in rows
+        ),
+    )
+
+
+def latest(scene: Scene) -> Table:
+    """Return the newest calls."""
+    calls = UsageRecord.objects.exclude(state=CallState.DENIED).order_by("-id")
+    if scene.filters.cost_center_ids is not None:
+        calls = calls.filter(cost_center_id__in=scene.filters.cost_center_ids)
+    return Table(
+        (
+            Column("occurred_at", gettext("At"), Kind.INSTANT),
+            Column("cost_center", gettext("Cost center")),
+            Column("user", gettext("User")),
+            Column("model", gettext("Model")),
+            Column("tokens", gettext("Tokens"), Kind.COUNT),
+            Column("cost_usd", gettext("Cost (USD)"), Kind.MONEY),
+            Column("state", gettext("State")),
+        ),
+        tuple(
+            (
+                call.occurred_at,
+                scene.code(call.cost_center_id),
+                call.user_id or gettext("not named"),
+                call.model_billed or call.model_requested,
+                sum(call.tokens.values()),
+                call.cost,
+                str(CallState(call.state).label),
+            )
+            for call in calls[:CALLS]
+        ),
+    )
+
+
+def held(scene: Scene) -> Decimal:
+    """Return what is held for calls that are open now."""
+    calls = UsageRecord.objects.filter(state=CallState.HELD)
+    if scene.filters.cost_center_ids is not None:
+        calls = calls.filter(cost_center_id__in=scene.filters.cost_center_ids)
+    held_now: Decimal = calls.aggregate(held=Sum("hold_amount", default=ZERO))["held"]
+    return held_now

@@ -1,0 +1,39 @@
+"""Vendored files are the published ones: version, licence and SHA-384 stand beside them."""
+
+import base64
+import hashlib
+import tomllib
+from pathlib import Path
+
+import pytest
+
+VENDOR = Path(__file__).resolve().parents[2] / "static/vendor"
+PACKAGES = sorted(path for path in VENDOR.iterdir() if path.is_dir())
+
+
+def digest(content: bytes) -> str:
+    return base64.b64encode(hashlib.sha384(content).digest()).decode()
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_a_vendored_package_says_what_it_is(package: Path) -> None:
+    record = tomllib.loads((package / "VENDOR.toml").read_text())
+
+    assert (
+        package.name == f"{record['name'].replace('.', '').removesuffix('org')}-{record['version']}"
+    )
+    assert record["licence"]
+    assert record["source"].startswith("https://registry.npmjs.org/")
+    assert (package / record["licence_file"]).stat().st_size > 0
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_every_vendored_file_is_byte_for_byte_the_recorded_one(package: Path) -> None:
+    record = tomllib.loads((package / "VENDOR.toml").read_text())
+    known = {"VENDOR.toml", record["licence_file"], *record["files"]}
+
+    assert {path.name for path in package.iterdir()} == known
+    for name, file in record["files"].items():
+        content = (package / name).read_bytes()
+        assert digest(content) == file["sha384"]
+        assert digest(content + file["removed_tail"].encode()) == file["origin_sha384"]
