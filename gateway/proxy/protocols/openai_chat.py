@@ -44,6 +44,7 @@ KNOWN = frozenset(
         *("cache_prompt", "enable_thinking", "ignore_eos", "include_reasoning", "min_p"),
         *("random_seed", "reasoning", "reasoning_format", "repetition_penalty", "safe_prompt"),
         *("stop_token_ids", "thinking", "top_k", "typical_p"),
+        *("guided_choice", "guided_json", "guided_regex", "min_tokens", "usage"),
     )
 )
 TYPES: dict[str, type] = {

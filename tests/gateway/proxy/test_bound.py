@@ -1,5 +1,6 @@
 """The bound is never below what a call can cost."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from attribution.prices.pricing import Rates, cost
 from attribution.prices.tokens import Tokens
 from gateway.proxy.bound import LEAST_OUTPUT, Limits, bound, fitted, hold
-from gateway.proxy.protocols.wire import Asked, Size
+from gateway.proxy.protocols import openai_chat, strict_json
+from gateway.proxy.protocols.wire import Asked, InvalidRequestError, Sending, Size
 
 RATES = Rates({"input": Decimal("2.5"), "cache_read": Decimal("0.25"), "output": Decimal("10")})
 SIZE = Size(text_bytes=100, messages=2, tools=0)
@@ -128,3 +130,23 @@ def test_a_clamped_call_fits_and_uses_what_is_there(available: Decimal, choices:
     assert LEAST_OUTPUT <= found.max_output <= 50
     if found.max_output < 50:
         assert hold(found.with_output(found.max_output + 1), RATES) > available
+
+
+TWO_LIMITS = b"""{"model":"m","messages":[{"role":"user","content":"hi"}],
+"max_tokens":1,"max_tokens":100000}"""
+
+
+def test_a_call_with_two_limits_is_refused() -> None:
+    with pytest.raises(InvalidRequestError):
+        openai_chat.parse_request(TWO_LIMITS, {})
+
+
+def test_control_a_lenient_parser_lets_two_limits_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "load_object", json.loads)
+
+    request = openai_chat.parse_request(TWO_LIMITS, {})
+
+    # The guard gone, one limit is silently believed; what is sent holds the same one only.
+    assert bound(request, SIZE, NONE).max_output == 100_000
+    assert openai_chat.outgoing(request, Sending("m")).count(b"max_tokens") == 1
+    assert TWO_LIMITS.count(b"max_tokens") == 2
