@@ -9,8 +9,9 @@ from itertools import groupby
 from django.db import connections, transaction
 
 from attribution.prices.models import Price, PriceStatus
-from attribution.prices.pricing import FEES, Card
+from attribution.prices.pricing import Card
 from attribution.prices.published import ListedPrice
+from attribution.prices.rates import FEES
 
 SOURCE = "seed"
 WRITER = "owner"  # the database role that alone may write rows without organization

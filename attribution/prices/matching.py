@@ -3,28 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 COMPACT_DATE = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
-class Listed(Protocol):
-    """What a price must say of itself to be found: attributes or columns of these names."""
-
-    @property
-    def provider(self) -> str:
-        """Name the provider."""
-
-    @property
-    def model(self) -> str:
-        """Name the model as the list spells it."""
-
-    @property
-    def match(self) -> Mapping[str, Any]:
-        """Give the other names: see `Names`."""
-
-
-T = TypeVar("T", bound=Listed)
+T = TypeVar("T")  # a price of any kind: a row, a model, a listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +47,17 @@ class Names:
 
 
 class Catalogue(Generic[T]):
-    """The prices in force at one time, ready to be asked; build it once per refresh."""
+    """The prices in force at one time, ready to be asked; build it once per refresh.
+
+    Of a price it reads `provider`, `model` as the list spells it, and `match`: see `Names`.
+    """
 
     def __init__(self, prices: Iterable[T]) -> None:
         self._providers: dict[str, _Provider[T]] = {}
-        for price in sorted(prices, key=lambda price: (price.provider, price.model)):
+        rows: list[Any] = list(prices)  # rows of several kinds: columns are no protocol to mypy
+        for price in sorted(rows, key=lambda row: (row.provider, row.model)):
             provider = self._providers.setdefault(price.provider, _Provider())
-            provider.add(price, Names.from_dict(price.match))
+            provider.add(price, price.model, Names.from_dict(price.match))
 
     def find(self, name: str, provider: str | None = None) -> T | None:
         """Return the price that `name` means at `provider`, or at the provider it names itself."""
@@ -96,8 +84,8 @@ class _Provider(Generic[T]):
         self._by_name: dict[str, T] = {}
         self._patterns: list[tuple[re.Pattern[str], T]] = []
 
-    def add(self, price: T, names: Names) -> None:
-        for name in (*names.names, price.model.lower()):
+    def add(self, price: T, model: str, names: Names) -> None:
+        for name in (*names.names, model.lower()):
             self._by_name.setdefault(name, price)
         if names.pattern:
             self._patterns.append((re.compile(names.pattern), price))

@@ -1,107 +1,35 @@
 """The price of one call: rates, tiers and windows in, an exact cost and its lines out."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
 
 from attribution import money
-from attribution.prices.tokens import CLASSES, Tokens
+from attribution.prices.rates import ALL_RATES, FEES, PER_MILLION, Rates, Schedule
+from attribution.prices.tokens import Tokens
 
-RATE_SCALE = 6  # decimals of a rate per 1,000,000 tokens: times whole tokens exact at 12 decimals
-FEE_SCALE = 12  # decimals of a fee per call
-PER_MILLION = Decimal("0.000001")
-FEES = ("searches", "requests")  # USD for one web search, USD for one call
+__all__ = [
+    "PER_MILLION",
+    "Card",
+    "Cost",
+    "DailyWindow",
+    "DatedCard",
+    "Line",
+    "Rates",
+    "Schedule",
+    "ceiling",
+    "cost",
+    "hold",
+    "price_at",
+    "rates_for",
+]
 
 EVERY_DAY = tuple(range(7))
-ALL_RATES = (*CLASSES, *FEES)
-
-# a missing input-side rate is the input rate, a missing output-side rate the output rate
-FALLBACKS = {
-    "cache_read": "input",
-    "cache_write": "input",
-    "cache_write_1h": "cache_write",
-    "audio_input": "input",
-    "audio_cache_read": "cache_read",
-    "reasoning": "output",
-    "audio_output": "output",
-}
+EXACT_USD = Decimal(1).scaleb(-money.SCALE)
 # what providers call the ordinary tier; an unlisted tier without rates of its own has no price
 STANDARD_TIERS = frozenset({"", "auto", "default", "on_demand", "standard"})
-
-
-class RatesError(ValueError):
-    """A rate that cannot be a price: negative, not exact, or of an unknown class."""
-
-    code = "invalid_rates"
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """USD per 1,000,000 tokens by class, and fees per search and per call.
-
-    A class that is stated as None has no price per token (it is billed by time, say): a call with
-    such tokens is unpriced, where an absent class falls back.
-    """
-
-    by_class: Mapping[str, Decimal | None]
-
-    def __post_init__(self) -> None:
-        for name, rate in self.by_class.items():
-            if name not in ALL_RATES:
-                raise RatesError(f"unknown token class: {name}")
-            scale = FEE_SCALE if name in FEES else RATE_SCALE
-            if rate is not None and not _is_rate(rate, scale):
-                raise RatesError(f"{name}: {rate} is no rate of at most {scale} decimals")
-
-    def of(self, name: str) -> Decimal | None:
-        """Return the rate of a class or what it falls back to; None when it has no price."""
-        while name not in self.by_class:
-            if name not in FALLBACKS:
-                return None
-            name = FALLBACKS[name]
-        return self.by_class[name]
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, str | None]) -> "Rates":
-        """Read decimal strings."""
-        return cls({k: None if rate is None else Decimal(rate) for k, rate in data.items()})
-
-    def as_dict(self) -> dict[str, str | None]:
-        """Write decimal strings."""
-        return {k: None if rate is None else money.text(rate) for k, rate in self.by_class.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Rates by size of the call: the whole call pays the tier that its input tokens reach."""
-
-    base: Rates
-    tiers: tuple[tuple[int, Rates], ...] = ()  # (above, rates), ascending
-
-    def at(self, input_tokens: int) -> Rates:
-        """Return the rates of the highest tier that `input_tokens` exceed."""
-        reached = [rates for above, rates in self.tiers if input_tokens > above]
-        return reached[-1] if reached else self.base
-
-    def reach(self, input_tokens: int | None) -> list[Rates]:
-        """Return all rates that a call of at most `input_tokens` (None: any size) may meet."""
-        reached = [r for above, r in self.tiers if input_tokens is None or input_tokens > above]
-        return [self.base, *reached]
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Schedule":
-        """Read the JSON form."""
-        tiers = ((tier["above"], Rates.from_dict(tier["rates"])) for tier in data.get("tiers", ()))
-        return cls(Rates.from_dict(data["base"]), tuple(sorted(tiers, key=lambda tier: tier[0])))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Write the JSON form."""
-        data: dict[str, Any] = {"base": self.base.as_dict()}
-        if self.tiers:
-            data["tiers"] = [{"above": n, "rates": rates.as_dict()} for n, rates in self.tiers]
-        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +87,14 @@ class Card:
             s for k, s in self.service_tiers.items() if service_tiers is None or k in service_tiers
         ]
         return [self.standard, *tiers, *(window.schedule for window in self.windows)]
+
+    def multiplied(self, multiplier: Decimal) -> "Card":
+        """Return the card with an upstream's discount or markup in every rate."""
+        return Card(
+            self.standard.multiplied(multiplier),
+            {name: tier.multiplied(multiplier) for name, tier in self.service_tiers.items()},
+            tuple(replace(w, schedule=w.schedule.multiplied(multiplier)) for w in self.windows),
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Card":
@@ -277,20 +213,13 @@ def hold(tokens: Tokens, rates: Rates | None, *, searches: int = 0) -> Decimal |
     return money.round_up(bound.total) if bound else None
 
 
-def _is_rate(rate: Decimal, scale: int) -> bool:
-    return rate.is_finite() and rate >= 0 and rate == money.half_even(rate, scale=scale)
-
-
 def _amount(name: str, quantity: int, rate: Decimal) -> Decimal:
     unit = rate if name in FEES else money.EXACT.multiply(rate, PER_MILLION)
-    return money.EXACT.multiply(unit, Decimal(quantity)).quantize(_TWELVE, context=money.EXACT)
+    return money.EXACT.multiply(unit, Decimal(quantity)).quantize(EXACT_USD, context=money.EXACT)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    total = Decimal(0).quantize(_TWELVE)
+    total = Decimal(0).quantize(EXACT_USD)
     for amount in amounts:
         total = money.EXACT.add(total, amount)
     return total
-
-
-_TWELVE = Decimal(1).scaleb(-money.SCALE)

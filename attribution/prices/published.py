@@ -14,7 +14,7 @@ from genai_prices.data import providers
 from attribution import money
 from attribution.prices import spelling
 from attribution.prices.matching import Names
-from attribution.prices.pricing import FEE_SCALE, RATE_SCALE
+from attribution.prices.rates import FEE_SCALE, RATE_SCALE
 
 DATA = Path(__file__).parent / "data" / "additions.json"
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # a price without a start was valid before our time

@@ -10,6 +10,7 @@ from genai_prices.data_snapshot import get_snapshot
 from attribution.prices import pricing, published
 from attribution.prices.matching import Catalogue
 from attribution.prices.pricing import Card
+from attribution.prices.rates import FEES
 from attribution.prices.tokens import Tokens
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -122,7 +123,7 @@ def test_finer_rates_are_rounded_half_even_to_what_is_exact() -> None:
         Decimal(stated)
         for row in LIST
         for name, stated in row.rates["base"].items()
-        if stated is not None and name not in pricing.FEES
+        if stated is not None and name not in FEES
     ]
 
     assert all(rate == rate.quantize(Decimal("0.000001")) for rate in finest)

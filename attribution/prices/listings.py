@@ -1,0 +1,75 @@
+"""Prices as the gateway receives them: a model's versions together, found by any of its names."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from attribution.prices import pricing
+from attribution.prices.matching import Catalogue
+from attribution.prices.pricing import Card, DatedCard
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A model of a provider and its price versions in time order."""
+
+    provider: str
+    model: str
+    match: Mapping[str, Any]
+    versions: tuple[DatedCard, ...]
+    currency: str = "USD"
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+    def at(self, instant: datetime) -> DatedCard | None:
+        """Return the version in force at `instant`."""
+        return pricing.price_at(self.versions, instant)
+
+    def multiplied(self, multiplier: Decimal) -> "Listing":
+        """Return the listing with an upstream's discount or markup in every rate."""
+        if multiplier == 1:
+            return self
+        cards = (replace(v, card=v.card.multiplied(multiplier)) for v in self.versions)
+        return replace(self, versions=tuple(cards))
+
+
+def read(rows: Iterable[Mapping[str, Any]]) -> Catalogue[Listing]:
+    """Read the rows of the gateway's catalogue: one listing per provider and model.
+
+    Names, context window and output limit are those of the newest version.
+    """
+    ordered = sorted(rows, key=lambda row: (row["provider"], row["model"], row["from_ms"]))
+    grouped = groupby(ordered, key=lambda row: (row["provider"], row["model"]))
+    return Catalogue([_listing(list(versions)) for _, versions in grouped])
+
+
+def _listing(rows: list[Mapping[str, Any]]) -> Listing:
+    newest = rows[-1]
+    return Listing(
+        newest["provider"],
+        newest["model"],
+        newest["match"],
+        tuple(_version(row) for row in rows),
+        newest["currency"],
+        newest["context_window"],
+        newest["max_output_tokens"],
+    )
+
+
+def _version(row: Mapping[str, Any]) -> DatedCard:
+    ends = row["to_ms"]
+    return DatedCard(
+        row["version"],
+        Card.from_dict(row["rates"]),
+        _instant(row["from_ms"]),
+        None if ends is None else _instant(ends),
+    )
+
+
+def _instant(milliseconds: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=milliseconds)
