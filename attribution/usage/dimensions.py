@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_LENGTH = 128
 MAX_TAGS = 32
@@ -66,6 +67,21 @@ class KeyRules:
             raise AttributionError(
                 f"this API key may not choose {name}", code="attribution_not_allowed", param=source
             )
+
+
+def key_rules(key: Mapping[str, Any], cost_center: str | None) -> KeyRules:
+    """Read the rules of a key from its columns; `cost_center` is the code of its default."""
+    defaults = {"cost_center": cost_center, "user_id": key["user_name"]}
+    pins = {
+        "cost_center": key["is_cost_center_pinned"],
+        "user_id": key["is_user_pinned"],
+    }
+    listed = key["allowed_cost_centers"]
+    return KeyRules(
+        {name: value for name, value in defaults.items() if value},
+        frozenset(name for name, is_pinned in pins.items() if is_pinned),
+        {"cost_center": frozenset(listed)} if listed else {},
+    )
 
 
 @dataclass(frozen=True, slots=True)

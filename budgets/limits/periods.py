@@ -1,7 +1,9 @@
 """The windows of a budget: which half-open UTC window holds an instant, and which follows it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from attribution import calendar
@@ -65,6 +67,30 @@ class PeriodSpec:
         return first, calendar.add_months(first, months)
 
 
+def spec_of(
+    period: str, calendar_of: Mapping[str, Any], *, zone: str, fiscal_start_month: int = 1
+) -> PeriodSpec:
+    """Read a budget's period: its kind, its `calendar` column, its zone, the house's fiscal year.
+
+    Keys of the calendar, all optional: `start_month`, `week_start`, `pattern`, and the ISO dates
+    `anchor`, `starts_on`, `ends_on`.
+    """
+    start_month = fiscal_start_month if period == "fiscal" else 1
+    dates = {
+        name: date.fromisoformat(calendar_of[name])
+        for name in ("anchor", "starts_on", "ends_on")
+        if calendar_of.get(name)
+    }
+    return PeriodSpec(
+        period,
+        ZoneInfo(zone),
+        start_month=calendar_of.get("start_month") or start_month,
+        week_start=calendar_of.get("week_start", 0),
+        pattern=calendar_of.get("pattern", ""),
+        **dates,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Half-open UTC bounds of one budget period."""
@@ -83,3 +109,13 @@ def window_at(spec: PeriodSpec, instant: datetime) -> Window | None:
 def next_window(spec: PeriodSpec, window: Window) -> Window | None:
     """Return the window that begins where `window` ends; a custom period has none."""
     return window_at(spec, window.ends_at)
+
+
+def windows_until(spec: PeriodSpec, start: datetime, end: datetime) -> list[Window]:
+    """Return the windows that begin before `end`, from the one that holds `start` on."""
+    windows: list[Window] = []
+    window = window_at(spec, start)
+    while window and window.starts_at < end:
+        windows.append(window)
+        window = next_window(spec, window)
+    return windows

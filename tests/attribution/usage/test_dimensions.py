@@ -190,3 +190,19 @@ def test_what_is_ours_is_not_forwarded_and_what_is_the_providers_is() -> None:
     }
     assert dimensions.without(body, gemini.strip) == {"model": "m"}
     assert "cost_center" in body
+
+
+def test_the_rules_of_a_key_are_read_from_its_columns() -> None:
+    columns = {
+        "user_name": "robot",
+        "is_user_pinned": True,
+        "is_cost_center_pinned": False,
+        "allowed_cost_centers": ["RND", "SALES"],
+    }
+
+    rules = dimensions.key_rules(columns, "RND")
+
+    assert rules.defaults == {"cost_center": "RND", "user_id": "robot"}
+    assert rules.pinned == {"user_id"}
+    assert rules.allowed == {"cost_center": frozenset({"RND", "SALES"})}
+    assert dimensions.key_rules({**columns, "allowed_cost_centers": []}, None).allowed == {}

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgets.limits.periods import PeriodError, PeriodSpec, Window, next_window, window_at
+from budgets.limits.periods import (
+    PeriodError,
+    PeriodSpec,
+    Window,
+    next_window,
+    spec_of,
+    window_at,
+    windows_until,
+)
 
 ZONES = [
     "Africa/Cairo",
@@ -171,3 +179,26 @@ def test_a_period_without_its_dates_is_refused() -> None:
         PeriodSpec("fortnight", PARIS)
     with pytest.raises(PeriodError):
         PeriodSpec("quarter", PARIS, start_month=13)
+
+
+def test_a_budgets_columns_are_read_as_its_period() -> None:
+    weeks = spec_of(
+        "fiscal", {"pattern": "4-4-5", "anchor": "2026-01-05"}, zone="UTC", fiscal_start_month=4
+    )
+    custom = spec_of("custom", {"starts_on": "2026-05-01", "ends_on": "2026-05-11"}, zone="UTC")
+
+    assert (weeks.pattern, weeks.anchor) == ("4-4-5", date(2026, 1, 5))
+    assert (custom.starts_on, custom.ends_on) == (date(2026, 5, 1), date(2026, 5, 11))
+    assert spec_of("fiscal", {}, zone="UTC", fiscal_start_month=4).start_month == 4
+    assert spec_of("year", {}, zone="UTC", fiscal_start_month=4).start_month == 1
+    assert spec_of("quarter", {"start_month": 2}, zone="Europe/Paris").zone.key == "Europe/Paris"
+
+
+def test_the_windows_of_the_next_days_follow_each_other() -> None:
+    start = datetime(2026, 10, 24, 12, tzinfo=UTC)
+
+    days = windows_until(PeriodSpec("day", PARIS), start, start + timedelta(hours=48))
+
+    assert [f"{day.starts_at:%m-%dT%H}" for day in days] == ["10-23T22", "10-24T22", "10-25T23"]
+    custom = PeriodSpec("custom", PARIS, starts_on=date(2026, 5, 1), ends_on=date(2026, 5, 2))
+    assert windows_until(custom, start, start + timedelta(days=400)) == []
