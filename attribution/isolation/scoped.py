@@ -1,7 +1,7 @@
 """Fail-closed managers: rows of an organization exist only inside its tenant transaction."""
 
 from collections.abc import Iterable
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -33,21 +33,17 @@ class ScopedQuerySet(models.QuerySet[M]):
 
 
 class ScopedManager(models.Manager[M]):
-    """The only manager of a tenant model, also used for relations."""
+    """The only manager of a tenant model, also used for relations.
+
+    `ScopedManager.from_queryset(...)` gives one with more filters, equally scoped.
+    """
+
+    _queryset_class: type[ScopedQuerySet[M]] = ScopedQuerySet
 
     def get_queryset(self) -> ScopedQuerySet[M]:
         """Return the rows of the organization being served; raise NoTenantError outside one."""
-        queryset = ScopedQuerySet[M](self.model, using=self._db)
+        queryset = self._queryset_class(model=self.model, using=self._db, hints=self._hints)
         return queryset.filter(organization_id=required())
-
-    @classmethod
-    def of(cls, queryset_class: type[ScopedQuerySet[M]]) -> type[Self]:
-        """Return a manager whose querysets are of `queryset_class`, equally scoped."""
-
-        def get_queryset(self: ScopedManager[M]) -> ScopedQuerySet[M]:
-            return queryset_class(self.model, using=self._db).filter(organization_id=required())
-
-        return type(f"Scoped{queryset_class.__name__}", (cls,), {"get_queryset": get_queryset})
 
 
 class TenantForeignKey(models.ForeignKey[Any, Any]):

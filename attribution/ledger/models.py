@@ -25,7 +25,7 @@ class Account(models.TextChoices):
     UNCERTAIN = "uncertain", _("uncertain")
 
 
-class TransactionId(models.Field):  # type: ignore[type-arg] -- not generic at run time
+class TransactionId(models.Field):  # type: ignore[type-arg]  # not generic at run time
     """A PostgreSQL transaction id of 64 bits (xid8); rollups advance by it."""
 
     def db_type(self, connection: object) -> str:

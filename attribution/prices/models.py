@@ -21,7 +21,7 @@ class PriceQuerySet(models.QuerySet["Price"]):
 
     def visible(self) -> "PriceQuerySet":
         """Return the shared list and the prices of the organization being served."""
-        return self.filter(Q(organization_id=None) | Q(organization_id=required()))
+        return self.filter(Q(organization__isnull=True) | Q(organization_id=required()))
 
     def own(self) -> "PriceQuerySet":
         """Return the prices of the organization being served."""
@@ -29,7 +29,7 @@ class PriceQuerySet(models.QuerySet["Price"]):
 
     def shared(self) -> "PriceQuerySet":
         """Return the list price of everybody."""
-        return self.filter(organization_id=None)
+        return self.filter(organization__isnull=True)
 
     def open_at(self, at: object) -> "PriceQuerySet":
         """Return the prices in force at an instant."""

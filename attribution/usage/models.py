@@ -55,6 +55,9 @@ class UsageRecordQuerySet(ScopedQuerySet["UsageRecord"]):
         return self.filter(cost_center_id=cost_center_id)
 
 
+UsageRecordManager = ScopedManager.from_queryset(UsageRecordQuerySet)
+
+
 class UsageRecord(TenantModel):
     """One metered call; opened at reserve, finished at settle, by SQL functions only.
 
@@ -115,7 +118,7 @@ class UsageRecord(TenantModel):
     total_ms = models.IntegerField(null=True)
     settled_at = models.DateTimeField(null=True)
 
-    objects = ScopedManager.of(UsageRecordQuerySet)()
+    objects = UsageRecordManager()  # type: ignore[misc]  # narrows the inherited manager
 
     class Meta(TenantModel.Meta):
         db_table = "usage_record"

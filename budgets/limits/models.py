@@ -194,7 +194,7 @@ class BudgetPeriod(TenantModel):
     budget = TenantForeignKey(Budget, related_name="periods")
     enforcement = models.CharField(max_length=16, choices=Enforcement.choices)
     hard = models.GeneratedField(
-        expression=Q(enforcement__in=["block", "elastic"]),
+        expression=Q(enforcement__in=["block", "elastic"]),  # type: ignore[arg-type]  # Django takes it
         output_field=models.BooleanField(),
         db_persist=True,
     )

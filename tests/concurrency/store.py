@@ -158,7 +158,7 @@ def _callers(path: str) -> list[str]:
 def _install(owner: psycopg.Connection, schema: str, text: str, *, weak: str) -> None:
     moved = text.replace("CREATE OR REPLACE FUNCTION ", f"CREATE OR REPLACE FUNCTION {schema}.")
     moved = moved.replace(f"FROM {weak}(", f"FROM {schema}.{weak}(")
-    owner.execute(moved)  # type: ignore[call-overload] -- not a literal: the text of a file
+    owner.execute(moved)  # the text of a file
     (name,) = functions_in(text)
     owner.execute(f"ALTER FUNCTION {schema}.{name} OWNER TO tollkeeper_ledger")
     owner.execute(
