@@ -1,7 +1,8 @@
 """Every address of the web role; provider paths are the gateway's own (gateway.proxy.urls)."""
 
-from django.contrib import admin
 from django.urls import include, path
+
+from attribution.tenancy import admin
 
 urlpatterns = [
     path("admin/", admin.site.urls),

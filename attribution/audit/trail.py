@@ -174,7 +174,7 @@ def _by_id() -> Any:
     return entry
 
 
-def _shown(field: models.Field[Any, Any], value: Any) -> str | None:
+def _shown(field: Any, value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(field, models.BinaryField) or any(w in field.attname for w in SECRET_WORDS):

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.response import SimpleTemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from attribution.audit import trail
@@ -160,9 +161,10 @@ def serve(
         raise PermissionDenied
     with tenant(organization_id):
         served = _admitted(request, name, organization_id)
-        response = view(served)
-        if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-            response.render()
+        with timezone.override(served.organization.time_zone):
+            response = view(served)
+            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+                response.render()
         return response
 
 

@@ -57,7 +57,9 @@ TABLE: dict[str, Rule] = {
     "admin:jsi18n": Rule(READERS),
     "admin:autocomplete": Rule(READERS),
     "admin:login": PUBLIC,
-    "admin:logout": PUBLIC_FORM,
+    "admin:logout": Rule(NOBODY, READERS),
+    "admin:password_change": Rule(READERS, READERS),
+    "admin:password_change_done": Rule(READERS),
 }
 
 # Who reads and who changes each kind of row in the admin; its URLs follow by rule.

@@ -1,0 +1,6 @@
+"""Collects the admin of the package's rooms; `site` is the one the product mounts."""
+
+from attribution.tenancy import workbench
+from attribution.tenancy.admin import site
+
+__all__ = ["site", "workbench"]
