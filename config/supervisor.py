@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -13,16 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from config.children import Child, run_attached
 from config.data_folder import SEED, DataFolder, DataFolderError
 from config.embedded import EmbeddedServerError, EmbeddedServers, embedded_environment
+from config.terminal import introduction, say, step
 
 READY_S = 60.0
 WORKER_STOP_S = 15.0
 # Held by the commands only: no process that answers requests or runs tasks may see them.
 COMMAND_SETTINGS = ("OWNER_DATABASE_URL", "PLATFORM_DATABASE_URL")
+
+
+class InstanceError(Exception):
+    """The instance cannot be started; the text says why and what to do."""
 
 
 class Supervisor:
@@ -98,7 +101,11 @@ class Supervisor:
     def _listen(self) -> socket.socket:
         # Bound here and inherited, so that a server process that dies does not take the port with it.
         address = (self.env.get("TOLLKEEPER_BIND", "127.0.0.1"), self.port)
-        return socket.create_server(address, backlog=2048)
+        try:
+            return socket.create_server(address, backlog=2048)
+        except OSError as error:
+            text = f"Port {self.port} is taken by another program; set PORT. ({error.strerror})"
+            raise InstanceError(text) from error
 
     def _start_processes(self, descriptor: int) -> None:
         env = {name: value for name, value in self.env.items() if name not in COMMAND_SETTINGS}
@@ -123,7 +130,7 @@ class Supervisor:
         until = time.monotonic() + READY_S
         while not self._answers():
             if time.monotonic() > until:
-                raise EmbeddedServerError("The server does not answer; its messages stand above.")
+                raise InstanceError("The server does not answer; its messages stand above.")
             self._heal()
             time.sleep(0.1)
 
@@ -163,38 +170,6 @@ class Supervisor:
         say(introduction(origin, seed))
 
 
-def introduction(origin: str, seed: dict[str, Any]) -> str:
-    """Say where the instance is, who may enter, and a call that works at once."""
-    lines = ["", f"Tollkeeper is ready: {origin}   (Ctrl-C stops it)", ""]
-    lines += [
-        f"  {login['role']:<10}{login['email']:<32}{login['password']}"
-        for login in seed.get("logins", [])
-        if login["organization"] == seed.get("organization")
-    ]
-    if key := seed.get("api_key"):
-        body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "Hello"}]})
-        lines += ["", f"  API key   {key}", "", f"  curl {origin}/v1/chat/completions \\"]
-        lines += [f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\']
-        lines += ['    -H "X-Cost-Center: MARKETING" \\', f"    -d {shlex.quote(body)}", ""]
-    return "\n".join(lines)
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """Show a step while it lasts, and how long it took."""
-    started = time.monotonic()
-    sys.stdout.write(f"{title} … ")
-    sys.stdout.flush()
-    yield
-    say(f"{time.monotonic() - started:.1f} s")
-
-
 def _is_given(name: str) -> bool:
     return name in os.environ or f"{name}_FILE" in os.environ
 
@@ -221,7 +196,9 @@ def run_command(folder: DataFolder, command: list[str]) -> int:
 def bring_up(folder: DataFolder) -> int:
     """Run the whole instance until a signal ends it."""
     if not folder.lock():
-        raise DataFolderError(f"{folder.path} is in use by another running instance.")
+        raise InstanceError(
+            f"{folder.path} is in use by another running instance; TOLLKEEPER_VAR names another folder."
+        )
     with supervised(folder) as supervisor:
         supervisor.up()
     return 0
@@ -255,7 +232,7 @@ def main(arguments: list[str]) -> int:
         return 0
     except subprocess.CalledProcessError as error:
         return error.returncode if error.returncode > 0 else 1
-    except (DataFolderError, EmbeddedServerError, OSError) as error:
+    except (DataFolderError, EmbeddedServerError, InstanceError) as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
 
