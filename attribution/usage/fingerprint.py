@@ -10,20 +10,20 @@ SIZE = 16  # 128 bits
 MAX_TEXT = 65_536  # a template is told apart by its beginning; the work per call stays bounded
 NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
-MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
-# every quantifier that could meet another start position is bounded: hostile text stays linear
-PLACEHOLDERS = [
-    (re.compile(r"\bhttps?://\S+"), "<address>"),
-    (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), "<address>"),
-    (re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b"), "<uuid>"),
-    (re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{1,4}(?![\w:])"), "<address>"),
-    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<address>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d[\d:.]{0,16}(?:z|[+-]\d\d:?\d\d)?)?"), "<date>"),
-    (re.compile(rf"\b{MONTHS} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b"), "<date>"),
-    (re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)? {MONTHS},? \d{{4}}\b"), "<date>"),
-    (re.compile(r"\b\d{1,4}([/.])\d{1,2}\1\d{1,4}\b"), "<date>"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "<number>"),
-]
+# Every quantifier that could meet another start position is bounded: hostile text stays linear.
+WEB = re.compile(r"\bhttps?://\S+")
+MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+UUIDS = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
+IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{1,4}(?![\w:])")
+MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+DIGITS = re.compile(
+    r"(?P<address>\b\d{1,3}(?:\.\d{1,3}){3}\b)"
+    r"|(?P<date>\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d[\d:.]{0,16}(?:z|[+-]\d\d:?\d\d)?)?"
+    r"|\b\d{1,4}(?P<mark>[/.])\d{1,2}(?P=mark)\d{1,4}\b"
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th)? {MONTH},? \d{{4}}\b)"
+    r"|(?P<number>\d+(?:[.,:]\d+)*)"
+)
+AMERICAN = re.compile(rf"\b{MONTH} <number>(?:st|nd|rd|th)?,? <number>")
 
 
 class PromptNameError(ValueError):
@@ -41,11 +41,27 @@ def organization_key(secret: bytes, organization_id: UUID) -> bytes:
 
 def normalize(text: str) -> str:
     """Reduce a prompt to its template: what changes from call to call becomes a placeholder."""
-    reduced = unicodedata.normalize("NFC", text[:MAX_TEXT]).lower()
-    reduced = " ".join(reduced.split())
-    for pattern, placeholder in PLACEHOLDERS:
-        reduced = pattern.sub(placeholder, reduced)
+    reduced = " ".join(unicodedata.normalize("NFC", text[:MAX_TEXT]).lower().split())
+    if "://" in reduced:
+        reduced = WEB.sub("<address>", reduced)
+    if "@" in reduced:
+        reduced = MAIL.sub("<address>", reduced)
+    if reduced.count(":") > 1:
+        reduced = IPV6.sub("<address>", reduced)
+    return _without_digits(reduced)
+
+
+def _without_digits(text: str) -> str:
+    reduced = DIGITS.sub(_placeholder, UUIDS.sub("<uuid>", text))
+    if "<number> <number>" in reduced or ", <number>" in reduced:
+        reduced = AMERICAN.sub("<date>", reduced)
     return reduced
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    if found["number"]:
+        return "<number>"
+    return "<address>" if found["address"] else "<date>"
 
 
 def of_prompt(key: bytes, prompt: str, *, name: str | None = None) -> bytes | None:

@@ -1,5 +1,6 @@
 """The sharing functions against the finance book's table, and their properties."""
 
+import random
 from decimal import Decimal
 from fractions import Fraction
 
@@ -92,6 +93,24 @@ def test_rounded_lines_sum_to_the_total_in_every_currency(lines: list[Decimal]) 
 
         assert sum(rounded.values()) == total
         assert sum(rounded[key] - exact[key] for key in exact) == 0
+
+
+def test_twenty_thousand_splits_miss_no_unit() -> None:
+    """Acceptance check 1 of the finance book; naive rounding misses most of these totals."""
+    chance = random.Random(20_261_122)  # noqa: S311 -- no secret
+    missed_by_rounding = 0
+
+    for _ in range(20_000):
+        total = Decimal(chance.randrange(-(10**7), 10**7)).scaleb(-2)
+        shares = {
+            f"C{n}": Decimal(chance.randrange(1, 1000)) for n in range(chance.randrange(2, 9))
+        }
+        whole = sum(shares.values())
+        assert sum(money.split(total, shares, scale=2).values()) == total
+        naive = (money.half_even(total * share / whole, scale=2) for share in shares.values())
+        missed_by_rounding += sum(naive) != total
+
+    assert missed_by_rounding > 5_000
 
 
 def test_lines_that_do_not_sum_to_the_total_are_refused() -> None:
