@@ -6,7 +6,6 @@ from attribution.tenancy import admin
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("", include("gateway.urls")),
     path("", include("budgets.urls")),
     path("", include("attribution.urls")),
 ]
