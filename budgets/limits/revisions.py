@@ -1,0 +1,190 @@
+"""Budgets come into being, change and end here; alone may open periods and set limits."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from attribution import calendar
+from attribution.audit import trail
+from attribution.audit.trail import Actor
+from attribution.isolation.transaction import required
+from attribution.tenancy import policy
+from attribution.tenancy.models import Organization
+from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, PeriodKind, Threshold
+from budgets.limits.periods import PeriodSpec, Window, next_window, window_at
+
+AHEAD = timedelta(hours=48)
+
+
+def create(
+    budget: Budget,
+    *,
+    amount: Decimal,
+    at: datetime,
+    by: Actor,
+    reason: str = "",
+    thresholds: Iterable[Threshold] = (),
+) -> Budget:
+    """Create a budget with its first limit and periods; what its window has cost is counted in.
+
+    Locks: the policy fence first, so that no call is admitted between counting and covering.
+    """
+    policy.changed(required())
+    budget.save(force_insert=True)
+    _add_version(budget, amount, at=at, by=by, reason=reason)
+    for threshold in thresholds:
+        threshold.budget = budget
+        threshold.save(force_insert=True)
+    after = {**trail.snapshot(budget), "limit": f"{amount:f}", "reason": reason}
+    trail.append("budget.created", by=by, on=budget, after=after)
+    for window in windows(spec_of(budget, _organization()), at):
+        open_period(budget.pk, window, is_backfilled=window.starts_at <= at)
+    return budget
+
+
+def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str = "") -> None:
+    """Set another limit; the next admission already meets it, raised or lowered."""
+    before = limit_of(budget)
+    if before == amount:
+        return
+    _add_version(budget, amount, at=at, by=by, reason=reason)
+    relimit(budget)
+    verb = "raised" if before is None or amount > before else "lowered"
+    trail.append(
+        f"budget.limit_{verb}",
+        by=by,
+        on=budget,
+        before={"limit": None if before is None else f"{before.normalize():f}"},
+        after={"limit": f"{amount.normalize():f}", "reason": reason},
+    )
+
+
+def change(budget: Budget, *, by: Actor) -> None:
+    """Save what may change in place (name, enforcement, wait, owner), in force at once.
+
+    What a budget covers and how it cuts time never changes: its periods counted by that.
+    """
+    policy.changed(required())
+    before = trail.snapshot(Budget.objects.get(pk=budget.pk))
+    budget.save(update_fields=["name", "enforcement", "wait_ms", "owner"])
+    relimit(budget)
+    after = trail.snapshot(budget)
+    if before != after:
+        trail.append("budget.changed", by=by, on=budget, before=before, after=after)
+
+
+def archive(budget: Budget, *, at: datetime, by: Actor) -> None:
+    """End a budget: it limits nothing any more, and its history stays."""
+    policy.changed(required())
+    before = trail.snapshot(budget)
+    budget.archived_at = at
+    budget.save(update_fields=["archived_at"])
+    trail.append("budget.archived", by=by, on=budget, before=before, after=trail.snapshot(budget))
+
+
+def ensure_periods(at: datetime) -> int:
+    """Open the missing periods of the organization's budgets for the next 48 hours; return how many.
+
+    A period that should have begun already is opened behind the fence, its calls counted in.
+    """
+    organization = _organization()
+    held = set(BudgetPeriod.objects.filter(ends_at__gt=at).values_list("budget_id", "starts_at"))
+    missing = [
+        (budget.pk, window)
+        for budget in Budget.objects.filter(archived_at=None).order_by("pk")
+        for window in windows(spec_of(budget, organization), at)
+        if (budget.pk, window.starts_at) not in held
+    ]
+    if any(window.starts_at <= at for _, window in missing):
+        policy.changed(organization.pk)
+    for budget_id, window in missing:
+        open_period(budget_id, window, is_backfilled=window.starts_at <= at)
+    return len(missing)
+
+
+def relimit(budget: Budget) -> int:
+    """Give running and coming periods the newest limit and the enforcement; return how many."""
+    return int(_call("budgets_relimit", {"budget_id": str(budget.pk)}))
+
+
+def open_period(budget_id: UUID, window: Window, *, is_backfilled: bool) -> int:
+    """Open one period, or find it; the caller holds the fence when it is backfilled."""
+    bounds = {"starts_at": window.starts_at.isoformat(), "ends_at": window.ends_at.isoformat()}
+    period = _call(
+        "budgets_period", {"budget_id": str(budget_id), "backfill": is_backfilled, **bounds}
+    )
+    return int(period)
+
+
+def limit_of(budget: Budget) -> Decimal | None:
+    """Return the amount of the newest limit version."""
+    newest = LimitVersion.objects.filter(budget=budget).order_by("-created_at").first()
+    return newest.amount if newest else None
+
+
+def windows(spec: PeriodSpec, at: datetime) -> list[Window]:
+    """Return the window that holds `at` and those that begin within 48 hours; a custom one ahead."""
+    instant = at
+    if spec.kind == PeriodKind.CUSTOM and spec.starts_on is not None:
+        instant = max(at, calendar.day_start(spec.starts_on, spec.zone))
+    found: list[Window] = []
+    window = window_at(spec, instant)
+    while window is not None and (not found or window.starts_at < at + AHEAD):
+        found.append(window)
+        window = next_window(spec, window)
+    return found
+
+
+def spec_of(budget: Budget, organization: Organization) -> PeriodSpec:
+    """Return how a budget cuts time, in its own zone or its organization's."""
+    facts: Mapping[str, Any] = budget.calendar
+    is_fiscal = budget.period == PeriodKind.FISCAL
+    return PeriodSpec(
+        kind=budget.period,
+        zone=ZoneInfo(budget.time_zone or organization.time_zone),
+        start_month=int(
+            facts.get("start_month") or (organization.fiscal_start_month if is_fiscal else 1)
+        ),
+        week_start=int(facts.get("week_start") or 0),
+        pattern=str(facts.get("pattern") or ""),
+        anchor=_day(facts.get("anchor")),
+        starts_on=_day(facts.get("starts_on")),
+        ends_on=_day(facts.get("ends_on")),
+    )
+
+
+def _add_version(
+    budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str
+) -> LimitVersion:
+    return LimitVersion.objects.create(
+        budget=budget,
+        amount=amount,
+        effective_at=at,
+        set_by_id=by.id if by.kind == "person" else None,
+        reason=reason,
+    )
+
+
+def _organization() -> Organization:
+    return Organization.objects.get(pk=required())
+
+
+def _day(text: object) -> date | None:
+    return date.fromisoformat(str(text)) if text else None
+
+
+def _call(function: str, argument: Mapping[str, object]) -> Any:
+    statement = {
+        "budgets_relimit": "SELECT budgets_relimit(%s::jsonb)",
+        "budgets_period": "SELECT budgets_period(%s::jsonb)",
+    }[function]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [json.dumps({"organization_id": str(required()), **argument})])
+        (answer,) = cursor.fetchone()
+    return answer
