@@ -26,6 +26,7 @@ def seed(folder: DataFolder) -> None:
     """Seed the demo and keep what people need to enter it; the key is shown only this once."""
     if folder.read_json(SEED) is not None:
         return
+    call_command("load_prices", stdout=io.StringIO())
     answer = io.StringIO()
     call_command("seed_demo", "--json", stdout=answer)
     last_line = answer.getvalue().strip().splitlines()[-1]
