@@ -36,7 +36,7 @@ def sentence(standings: Sequence[Standing], *, month: str, spent: Decimal, at: d
 
 def _calm(budgets: int, fullest: Standing, at: datetime) -> str:
     text = ngettext(
-        "The one budget is below 80%%: %(name)s has used %(share)s, with %(left)s.",
+        "%(count)s budget runs, below 80%%: %(name)s has used %(share)s, with %(left)s.",
         "All %(count)s budgets are below 80%%; %(name)s leads with %(share)s, with %(left)s.",
         budgets,
     )

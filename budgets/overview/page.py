@@ -168,7 +168,9 @@ def _compared(scene: Scene, cost: Decimal) -> str:
     sign = f"▲{NARROW}+" if change > 0 else f"▼{NARROW}{MINUS}" if change else ""
     facts = {"change": f"{sign}{share_text(abs(change))}"}
     text = ngettext(
-        "%(change)s vs the day before", "%(change)s vs the %(days)s days before", length.days
+        "%(change)s vs the previous %(days)s day",
+        "%(change)s vs the previous %(days)s days",
+        length.days,
     )
     return text % {**facts, "days": length.days}
 

@@ -1,0 +1,118 @@
+"""Standings: levels with their words, and bars that never leave their track."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budgets.overview import standings
+from budgets.overview.finding import sentence
+from budgets.overview.standings import Standing
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+AMOUNTS = st.decimals(min_value=0, max_value=10**9, places=12)
+
+
+def standing(
+    name: str = "RND",
+    *,
+    limit: str = "2000",
+    spent: str = "0",
+    held: str = "0",
+    uncertain: str = "0",
+    scope: str = "cost_center",
+    kind: str = "month",
+) -> Standing:
+    return Standing(
+        name=name,
+        scope=scope,
+        scope_id=None,
+        kind=kind,
+        enforcement="block",
+        starts_at=datetime(2026, 11, 1, tzinfo=UTC),
+        ends_at=datetime(2026, 12, 1, tzinfo=UTC),
+        limit=Decimal(limit),
+        spent=Decimal(spent),
+        held=Decimal(held),
+        uncertain=Decimal(uncertain),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spent", "level", "word"),
+    [
+        ("999.99", "good", "on track"),
+        ("1000", "warn", "watch"),
+        ("1599.99", "warn", "watch"),
+        ("1600", "bad", "nearly used up"),
+        ("2000", "bad", "used up"),
+        ("2500", "bad", "used up"),
+    ],
+)
+def test_a_level_always_comes_with_a_word(spent: str, level: str, word: str) -> None:
+    one = standing(spent=spent)
+
+    assert (one.level, one.word) == (level, word)
+
+
+def test_a_limit_of_nothing_is_used_up_and_has_no_share() -> None:
+    one = standing(limit="0")
+
+    assert (one.share, one.word) == (None, "used up")
+
+
+@given(limit=AMOUNTS, spent=AMOUNTS, held=AMOUNTS, uncertain=AMOUNTS)
+def test_a_bar_stays_in_its_track(
+    limit: Decimal, spent: Decimal, held: Decimal, uncertain: Decimal
+) -> None:
+    one = standing(limit=str(limit), spent=str(spent), held=str(held), uncertain=str(uncertain))
+
+    widths = [
+        Decimal(w.removesuffix("%")) for w in (one.spent_width, one.held_width, one.uncertain_width)
+    ]
+    assert all(width >= 0 for width in widths)
+    assert sum(widths) <= 100
+
+
+def test_the_month_is_limited_by_the_organization_or_by_its_cost_centers_together() -> None:
+    centers = [
+        standing(limit="2000"),
+        standing("SALES", limit="1000"),
+        standing(limit="7", kind="day"),
+    ]
+
+    assert standings.of_month(centers) == Decimal(3000)
+    assert standings.of_month([*centers, standing(limit="2500", scope="organization")]) == Decimal(
+        2500
+    )
+    assert standings.of_month([]) is None
+
+
+def test_the_running_day_counts_among_the_days_left() -> None:
+    one = standing()
+
+    assert one.days_left(NOW) == 9
+    assert one.days_left(one.ends_at - timedelta(seconds=1)) == 1
+    assert one.days_left(one.ends_at) == 0
+
+
+@pytest.mark.parametrize(
+    ("budgets", "expected"),
+    [
+        ([], "12.50 USD spent in November 2026; no budget limits it yet."),
+        ([standing(spent="1820")], "RND has used 91\xa0% of 2,000.00 USD, with 9 days left."),
+        ([standing(spent="2100")], "RND is used up: 2,100.00 of 2,000.00 USD, with 9 days left."),
+        (
+            [standing(spent="100"), standing("SALES", spent="700")],
+            "All 2 budgets are below 80%; SALES leads with 35\xa0%, with 9 days left.",
+        ),
+        (
+            [standing(spent="100")],
+            "1 budget runs, below 80%: RND has used 5.0\xa0%, with 9 days left.",
+        ),
+    ],
+)
+def test_the_headline_states_what_is_the_matter(budgets: list[Standing], expected: str) -> None:
+    assert sentence(budgets, month="November 2026", spent=Decimal("12.5"), at=NOW) == expected
