@@ -19,7 +19,14 @@ WEEKEND = 0.18
 GROWTH = 0.35  # more calls at the end than at the beginning
 # milliseconds to the first byte, and per token written
 PACE = {"gpt-4o-mini": (320, 3.0), "gemini-2.5-flash": (280, 2.0), "deepseek-v3.2": (900, 8.0)}
-USUAL_PACE = (620, 4.0)
+USUAL_PACE = (620, 6.0)
+CONTEXT = {
+    "gpt-4.1": 900_000,
+    "gemini-2.5-flash": 900_000,
+    "claude-sonnet-4.5": 195_000,
+    "claude-opus-4-1": 195_000,
+}
+USUAL_CONTEXT = 120_000
 SLOW_DAY = 17  # days ago: a provider was slow
 BURST_DAY = 11  # days ago: one person's agents ran all night
 
@@ -54,12 +61,12 @@ def acme(domain: str) -> tuple[Team, ...]:
     """Return the teams of the first organization."""
 
     return (
-        Team("MARKETING", 22, _people(domain, "clara hugo ines leo nora paul rosa"), _MARKETING),
-        Team("SALES", 24, _people(domain, "adam bella cyril dora emil fanny gus"), _SALES),
+        Team("MARKETING", 18, _people(domain, "clara hugo ines leo nora paul rosa"), _MARKETING),
+        Team("SALES", 20, _people(domain, "adam bella cyril dora emil fanny gus"), _SALES),
         Team(
-            "SUPPORT", 42, _people(domain, "amir beth carlos dina elena farid greta hana"), _SUPPORT
+            "SUPPORT", 32, _people(domain, "amir beth carlos dina elena farid greta hana"), _SUPPORT
         ),
-        Team("RND", 44, _people(domain, "ada alan barbara dennis edsger grace ken linus"), _RND),
+        Team("RND", 38, _people(domain, "ada alan barbara dennis edsger grace ken linus"), _RND),
         Team("DEFAULT", 6, _people(domain, "intern scripts nightly"), _DEFAULT, "staging"),
     )
 
@@ -70,16 +77,16 @@ def northwind(domain: str) -> tuple[Team, ...]:
 
 
 _MARKETING = (
-    Work("campaign-copy", "/campaigns/draft", "openai", "gpt-4.1", 42_000, 2_600, 5, 0.3),
-    Work("seo-briefs", "/seo/brief", "google", "gemini-2.5-flash", 90_000, 3_000, 3),
-    Work("translations", "/translate", "openai", "gpt-4o-mini", 14_000, 9_000, 3),
-    Work("brand-review", "/brand/review", "anthropic", "claude-sonnet-4.5", 210_000, 9_000, 3, 0.4),
+    Work("campaign-copy", "/campaigns/draft", "openai", "gpt-4.1", 150_000, 1_400, 5, 0.3),
+    Work("seo-briefs", "/seo/brief", "google", "gemini-2.5-flash", 150_000, 1_500, 3),
+    Work("translations", "/translate", "openai", "gpt-4o-mini", 14_000, 3_000, 3),
+    Work("brand-review", "/brand/review", "anthropic", "claude-opus-4-1", 150_000, 2_000, 4, 0.3),
 )
 _SALES = (
-    Work("lead-research", "/leads/research", "openai", "gpt-4.1", 310_000, 8_000, 5, 0.2),
+    Work("lead-research", "/leads/research", "openai", "gpt-4.1", 560_000, 2_500, 5, 0.2),
     Work("email-drafts", "/mail/draft", "openai", "gpt-4o-mini", 6_000, 700, 6),
-    Work("call-summaries", "/calls/summary", "google", "gemini-2.5-flash", 60_000, 1_800, 4),
-    Work("proposals", "/proposals", "anthropic", "claude-sonnet-4.5", 190_000, 16_000, 4, 0.35),
+    Work("call-summaries", "/calls/summary", "google", "gemini-2.5-flash", 60_000, 900, 4),
+    Work("proposals", "/proposals", "anthropic", "claude-opus-4-1", 170_000, 3_000, 6, 0.3),
 )
 _SUPPORT = (
     Work("ticket-triage", "/tickets/triage", "openai", "gpt-4o-mini", 9_000, 300, 8, 0.5),
@@ -88,27 +95,29 @@ _SUPPORT = (
         "/tickets/answer",
         "anthropic",
         "claude-sonnet-4.5",
-        240_000,
-        5_200,
+        150_000,
+        1_300,
         6,
         0.45,
     ),
     Work("kb-search", "/kb/search", "google", "gemini-2.5-flash", 40_000, 900, 6),
-    Work("escalations", "/tickets/escalate", "openai", "gpt-4.1", 160_000, 6_000, 4, 0.4),
+    Work(
+        "escalations", "/tickets/escalate", "anthropic", "claude-opus-4-1", 170_000, 1_500, 5, 0.3
+    ),
 )
 _RND = (
-    Work("code-review", "/review", "anthropic", "claude-sonnet-4.5", 330_000, 12_000, 5, 0.55),
-    Work("agent-runs", "/agents/run", "openai", "gpt-4.1", 620_000, 30_000, 4, 0.5),
-    Work("test-generation", "/tests", "deepseek", "deepseek-v3.2", 80_000, 12_000, 5, 0.3, 0.4),
+    Work("code-review", "/review", "anthropic", "claude-opus-4-1", 170_000, 2_400, 7, 0.4),
+    Work("agent-runs", "/agents/run", "anthropic", "claude-opus-4-1", 190_000, 5_000, 4, 0.25),
+    Work("test-generation", "/tests", "deepseek", "deepseek-v3.2", 80_000, 4_000, 5, 0.3, 0.4),
     Work("doc-search", "/docs/search", "openai", "gpt-4o-mini", 24_000, 800, 4),
 )
 _DEFAULT = (
-    Work("", "/", "openai", "gpt-4.1", 70_000, 3_000, 5),
-    Work("nightly-report", "/reports/nightly", "google", "gemini-2.5-flash", 110_000, 4_000, 4),
+    Work("", "/", "openai", "gpt-4.1", 160_000, 1_000, 5),
+    Work("nightly-report", "/reports/nightly", "google", "gemini-2.5-flash", 110_000, 1_500, 4),
     Work("prototype", "/prototype", "acme", "acme-llama-70b", 8_000, 900, 1),  # in no price list
 )
 _LAB = (
-    Work("paper-search", "/papers", "openai", "gpt-4.1", 60_000, 2_000, 3),
+    Work("paper-search", "/papers", "openai", "gpt-4.1", 90_000, 900, 3),
     Work("lab-notes", "/notes", "anthropic", "claude-sonnet-4.5", 20_000, 1_500, 2),
 )
 
@@ -181,7 +190,7 @@ def _call(team: Team, at: datetime, name: str, age: int, random: Random) -> Even
 
 
 def _tokens(work: Work, random: Random) -> Tokens:
-    read = _around(work.read, random)
+    read = min(_around(work.read, random), CONTEXT.get(work.model, USUAL_CONTEXT))
     written = _around(work.written, random)
     cached = int(read * work.cached * random.random() * 1.5) if work.cached else 0
     reasoning = int(written * work.reasoning)
