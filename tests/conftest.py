@@ -11,6 +11,7 @@ from pytest_socket import socket_allow_hosts
 
 from config.embedded import EmbeddedServers
 from tests import servers
+from tests.cast import ours, theirs  # noqa: F401  # fixtures
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 

@@ -1,0 +1,96 @@
+"""The cast of most tests: ours, an organization with every role, and theirs, the outsider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from attribution.isolation.transaction import tenant
+from attribution.prices.models import Price
+from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
+from budgets.limits.models import Budget
+from gateway.keys.models import ApiKey
+from gateway.routes.models import Route
+from gateway.upstreams.models import Upstream
+from tests.factories import (
+    make_budget,
+    make_call,
+    make_cost_center,
+    make_department,
+    make_key,
+    make_member,
+    make_organization,
+    make_price,
+    make_route,
+    make_upstream,
+    make_user,
+)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """An organization with a person of every role and a row of every kind."""
+
+    organization: Organization
+    memberships: Mapping[str, Membership]
+    department: Department
+    cost_center: CostCenter
+    budget: Budget
+    price: Price
+    upstream: Upstream
+    route: Route
+    key: ApiKey
+    call_id: UUID
+
+    def person(self, role: str) -> User:
+        """Return the person of a role."""
+        user: User = self.memberships[role].user
+        return user
+
+    def browser(self, role: str) -> Client:
+        """Return a browser in which the person of a role has signed in."""
+        client = Client()
+        client.force_login(self.person(role))
+        return client
+
+
+def make_cast(*, mark: str) -> Cast:
+    """Create an organization whose every name begins with `mark`."""
+    organization = make_organization(name=f"{mark} organization")
+    users = {role: make_user(name=f"{mark} {role}") for role in Role.values}
+    with tenant(organization.pk):
+        department = make_department(name=f"{mark} department")
+        cost_center = make_cost_center(
+            code=f"{mark}-CC", name=f"{mark} cost center", department=department
+        )
+        upstream = make_upstream(name=f"{mark} upstream")
+        return Cast(
+            organization=organization,
+            memberships={
+                role: make_member(role=Role(role), user=user) for role, user in users.items()
+            },
+            department=department,
+            cost_center=cost_center,
+            budget=make_budget(name=f"{mark} budget", limit="100"),
+            price=make_price(model=f"{mark}-model"),
+            upstream=upstream,
+            route=make_route(name=f"{mark}-route", upstream=upstream),
+            key=make_key(name=f"{mark} key", cost_center=cost_center),
+            call_id=make_call(
+                cost="1.25", cost_center=cost_center, model=f"{mark}-model", user=f"{mark}-user"
+            ),
+        )
+
+
+@pytest.fixture
+def ours(db: None) -> Cast:
+    """Give our organization."""
+    return make_cast(mark="OURS")
+
+
+@pytest.fixture
+def theirs(db: None) -> Cast:
+    """Give the other organization; its mark may never be seen by us."""
+    return make_cast(mark="CANARY-B")

@@ -1,0 +1,187 @@
+"""Rows with valid defaults. All but people and organizations are made inside `tenant`."""
+
+import json
+import secrets
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from attribution.audit.trail import SYSTEM
+from attribution.isolation.transaction import required, tenant
+from attribution.prices.models import Price
+from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
+from budgets.limits import revisions
+from budgets.limits.models import Budget, BudgetPeriod, Threshold
+from gateway.keys.models import ApiKey
+from gateway.routes.models import Route, RouteTarget
+from gateway.upstreams.models import Upstream
+
+PASSWORD = "correct horse battery staple"
+RATES = {"input": "1", "output": "2"}
+
+
+def make_organization(*, slug: str = "", name: str = "Acme", **columns: Any) -> Organization:
+    """Create an organization, in a tenant transaction of its own."""
+    organization = Organization(slug=slug or unique("org"), name=name, **columns)
+    with tenant(organization.pk):
+        organization.save(force_insert=True)
+    return organization
+
+
+def make_user(*, email: str = "", name: str = "", **columns: Any) -> User:
+    """Create a person who belongs nowhere yet."""
+    address = email or f"{unique('person')}@example.com"
+    return User.objects.create_user(address, PASSWORD, name=name, **columns)
+
+
+def make_member(
+    *, role: Role = Role.OWNER, user: User | None = None, department: Department | None = None
+) -> Membership:
+    """Create a membership, and its person unless given."""
+    person = user or make_user()
+    return Membership.objects.create(user=person, role=role, department=department)
+
+
+def make_department(*, name: str = "", parent: Department | None = None) -> Department:
+    """Create a department."""
+    return Department.objects.create(name=name or unique("department"), parent=parent)
+
+
+def make_cost_center(
+    *, code: str = "", name: str = "Research", department: Department | None = None
+) -> CostCenter:
+    """Create a cost center."""
+    return CostCenter.objects.create(
+        code=code or unique("cc").upper(), name=name, department=department
+    )
+
+
+def make_budget(
+    *,
+    limit: str = "100",
+    name: str = "",
+    scope: str = "organization",
+    scope_id: uuid.UUID | None = None,
+    scope_value: str = "",
+    enforcement: str = "block",
+    period: str = "month",
+    thresholds: Iterable[str] = ("80",),
+    at: datetime | None = None,
+    **columns: Any,
+) -> Budget:
+    """Create a budget with its limit, percent thresholds and running period."""
+    budget = Budget(
+        name=name or unique("budget"),
+        scope=scope,
+        scope_id=scope_id,
+        scope_value=scope_value,
+        enforcement=enforcement,
+        period=period,
+        **columns,
+    )
+    return revisions.create(
+        budget,
+        amount=Decimal(limit),
+        at=at or timezone.now(),
+        by=SYSTEM,
+        thresholds=[Threshold(value=Decimal(value)) for value in thresholds],
+    )
+
+
+def make_price(*, model: str = "", provider: str = "openai", **columns: Any) -> Price:
+    """Create a price of the organization's own."""
+    values: dict[str, Any] = {"rates": RATES, "effective_from": timezone.now(), **columns}
+    return Price.objects.create(
+        organization_id=required(), provider=provider, model=model or unique("model"), **values
+    )
+
+
+def make_upstream(*, name: str = "", kind: str = "demo", **columns: Any) -> Upstream:
+    """Create an upstream without credential."""
+    return Upstream.objects.create(name=name or unique("upstream"), kind=kind, **columns)
+
+
+def make_route(*, name: str = "", upstream: Upstream | None = None) -> Route:
+    """Create a route to one upstream."""
+    route = Route.objects.create(name=name or unique("route"))
+    RouteTarget.objects.create(route=route, upstream=upstream or make_upstream())
+    return route
+
+
+def make_key(*, name: str = "", cost_center: CostCenter | None = None, **columns: Any) -> ApiKey:
+    """Create an API key that nobody has the secret of."""
+    return ApiKey.objects.create(
+        name=name or unique("key"),
+        kid=secrets.token_hex(6),
+        secret_hash=secrets.token_bytes(32),
+        cost_center=cost_center,
+        **columns,
+    )
+
+
+def make_call(
+    *,
+    cost: str = "0.01",
+    cost_center: CostCenter | None = None,
+    model: str = "gpt-4.1",
+    user: str = "",
+    state: str = "settled",
+    **columns: Any,
+) -> uuid.UUID:
+    """Reserve and finish a call in every running period that covers the organization; return its id."""
+    call_id = new_id(timezone.now())
+    call = {
+        "id": str(call_id),
+        "organization_id": str(required()),
+        "epoch": Organization.objects.get(pk=required()).policy_epoch,
+        "amount": cost,
+        "periods": list(
+            BudgetPeriod.objects.filter(
+                budget__scope="organization",
+                starts_at__lte=timezone.now(),
+                ends_at__gt=timezone.now(),
+            ).values_list("pk", flat=True)
+        ),
+        "cost_center_id": str(cost_center.pk) if cost_center else None,
+        "department_id": str(cost_center.department_id)
+        if cost_center and cost_center.department_id
+        else None,
+        "model_requested": model,
+        "user_id": user,
+        **columns,
+    }
+    body = {"worker": str(uuid.uuid4()), "calls": [call]}
+    assert _outcome("SELECT outcome FROM budgets_admit(%s::jsonb)", body) == "granted"
+    if state != "held":
+        end = {"id": str(call_id), "state": state, "cost": cost, "cost_source": "usage"}
+        lines = [{"token_class": "input", "quantity": "100", "usd_amount": cost}]
+        _outcome(
+            "SELECT outcome FROM budgets_settle(%s::jsonb)",
+            [{**end, "model_billed": model, "lines": lines}],
+        )
+    return call_id
+
+
+def new_id(at: datetime) -> uuid.UUID:
+    """Mint a UUIDv7 of an instant."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT uuid7_at(%s)", [at])
+        (minted,) = cursor.fetchone()
+    return uuid.UUID(str(minted))
+
+
+def unique(word: str) -> str:
+    """Return a word that no other row has."""
+    return f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+def _outcome(statement: str, body: object) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [json.dumps(body)])
+        (outcome,) = cursor.fetchone()
+    return str(outcome)
