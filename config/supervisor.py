@@ -57,9 +57,7 @@ class Supervisor:
         """Start everything, say where it is, then restart what dies until asked to stop."""
         self.listener = self._listen()
         self.start_servers()
-        with step("Preparing the database"):
-            command = [sys.executable, "-m", "config.prepare", "--seed", str(self.folder.path)]
-            self.run(command)
+        self.run([sys.executable, "-m", "config.prepare", "--seed", str(self.folder.path)])
         with step("Starting web, gateway, worker and beat"):
             self._start_processes(self.listener.fileno())
             self._wait_until_ready()
