@@ -1,16 +1,14 @@
 """Metering of OpenAI's event streams: usage read, hidden or enriched, the end held back."""
 
-import re
 from typing import Any
 
 import msgspec
 
 from gateway.proxy.protocols import openai_usage
+from gateway.proxy.protocols.held import Held
 from gateway.proxy.protocols.sse import Event, Splitter
 from gateway.proxy.protocols.wire import Costs, Seen
 
-USAGE_KEY = re.compile(rb'"usage"[ \t\r\n]*:[ \t\r\n]*')
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 NULL_USAGE = b',"usage":null'
 DONE = b"[DONE]"
 NOTHING = msgspec.Raw(b"null")
@@ -89,7 +87,7 @@ class Meter:
         self.seen = Seen()
         self.is_complete = False
         self._hides = hides_usage
-        self._held: list[tuple[bytes, bytes]] = []  # bytes to send last, and the usage in them
+        self._held = Held()
         self._splitter = Splitter()
 
     def feed(self, chunk: bytes) -> bytes:
@@ -103,12 +101,11 @@ class Meter:
         """Meter and hold an event that the upstream did not finish."""
         rest = self._splitter.rest()
         if rest is not None and (out := self._take(rest)):
-            self._held.append((out, b""))
+            self._held.add(out)
 
     def tail(self, costs: Costs | None) -> bytes:
         """Return what was held, with the costs in its usage."""
-        held, self._held = self._held, []
-        return b"".join([splice(raw, usage, costs) if usage else raw for raw, usage in held])
+        return self._held.with_costs(costs)
 
     def _take(self, event: Event) -> bytes:
         """Meter one event; return it, or nothing when it is held or hidden."""
@@ -117,14 +114,15 @@ class Meter:
             return b""  # nothing counts after the end mark
         if data == DONE:
             self.is_complete = True
-            self._held.append((raw, b""))
-            return b""
-        if data is None:
-            return raw
+            return self._held.add(raw)
+        if data is None:  # a comment never overtakes what is held
+            return self._held.add(raw) if self._held else raw
         try:
             chunk = _chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._release() + raw  # not ours to judge; without usage the call is counted
+            return (
+                self._held.release() + raw
+            )  # not ours to judge; without usage the call is counted
         self._meter(chunk)
         return self._pass(event, chunk)
 
@@ -155,22 +153,17 @@ class Meter:
     def _pass(self, event: Event, chunk: Chunk) -> bytes:
         """Decide what becomes of an event with or without usage."""
         if chunk.usage is NOTHING:
-            return self._release() + event[0] if self._held else event[0]
+            return self._held.release() + event[0] if self._held else event[0]
         has_usage = openai_usage.read(chunk.usage, self.seen)
         if self._hides:
             if has_usage and not chunk.choices:
                 return b""
-            return self._release() + without_usage(event)
-        before = self._release()
+            return self._held.release() + without_usage(event)
+        before = self._held.release()
         if has_usage and is_last(chunk):  # a later event releases it, the end enriches it
-            self._held.append((event[0], bytes(chunk.usage)))
+            self._held.add(event[0], bytes(chunk.usage))
             return before
         return before + event[0]
-
-    def _release(self) -> bytes:
-        """Let go what was held, for more came after it."""
-        held, self._held = self._held, []
-        return b"".join([raw for raw, _ in held])
 
 
 def is_last(chunk: Chunk) -> bool:
@@ -187,23 +180,3 @@ def without_usage(event: Event) -> bytes:
     body = msgspec.json.decode(data or b"")
     body.pop("usage", None)
     return b"data: " + msgspec.json.encode(body) + b"\n\n"
-
-
-def splice(raw: bytes, usage: bytes, costs: Costs | None) -> bytes:
-    """Put the cost members at the end of the usage object; every other byte stays."""
-    if costs is None:
-        return raw
-    places = [m.end() for m in USAGE_KEY.finditer(raw) if raw.startswith(usage, m.end())]
-    if len(places) > 1:  # Groq states the same usage twice
-        places = [place for place in places if _depth(raw[:place]) == 1]
-    if not places or not usage.endswith(b"}"):
-        return raw
-    comma = b"," if usage[1:-1].strip() else b""
-    end = places[-1] + len(usage) - 1
-    return raw[:end] + comma + msgspec.json.encode(costs.members())[1:-1] + raw[end:]
-
-
-def _depth(prefix: bytes) -> int:
-    """Return how many objects are open at the end of `prefix`."""
-    bare = STRING.sub(b"", prefix)
-    return bare.count(b"{") - bare.count(b"}")

@@ -1,43 +1,42 @@
 """Usage objects of OpenAI and of all who speak its formats, made into disjoint token classes."""
 
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from attribution.prices.tokens import Tokens
+from gateway.proxy.protocols.counts import amount, count, decode, part
 from gateway.proxy.protocols.wire import Json, Seen
 
-LARGEST = 10**9
 TICKS_PER_USD = Decimal(10**10)
 
-# Fractions become Decimal from their own digits: a provider's charge is money.
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+class Names(NamedTuple):
+    """What a format calls its two sides."""
+
+    read: str = "prompt_tokens"
+    written: str = "completion_tokens"
 
 
-def count(holder: Json, name: str) -> int | None:
-    """Return a count of tokens; anything but an integer 0…10⁹ is missing."""
-    value = holder.get(name)
-    return value if type(value) is int and 0 <= value <= LARGEST else None
+CHAT = Names()
+RESPONSES = Names("input_tokens", "output_tokens")
 
 
-def part(usage: Json, name: str) -> Json:
-    """Return an object inside the usage; empty when it is missing."""
-    value = usage.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def read(raw: msgspec.Raw | bytes, seen: Seen) -> bool:
+def read(raw: msgspec.Raw | bytes, seen: Seen, names: Names = CHAT) -> bool:
     """Take a usage object into `seen`; False when it is no object (`null`, say)."""
-    usage = _decode(raw)
+    usage = decode(raw)
     if not isinstance(usage, dict):
         return False
-    prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    prompt, completion = count(usage, names.read), count(usage, names.written)
     if prompt is not None:
         seen.partial_input = prompt
-    if prompt is not None and completion is not None:
-        seen.usage, seen.is_unpriceable = _classes(usage, prompt, completion)
-    seen.cost = _charge(usage)
+        total = count(usage, "total_tokens")
+        if total is not None and names.written not in usage and total >= prompt:
+            completion = total - prompt  # embeddings; a legacy completion of nothing
+        if completion is not None:
+            seen.usage, seen.is_unpriceable = _classes(usage, (prompt, completion), names)
+    seen.cost, seen.upstream_cost = _charges(usage)
     if isinstance(tier := usage.get("service_tier"), str):  # Mistral states it here
         seen.service_tier = tier
     searches = part(usage, "server_tool_use_details") or part(usage, "server_tool_use")
@@ -45,9 +44,10 @@ def read(raw: msgspec.Raw | bytes, seen: Seen) -> bool:
     return True
 
 
-def _classes(usage: Json, prompt: int, completion: int) -> tuple[Tokens, bool]:
+def _classes(usage: Json, sides: tuple[int, int], names: Names) -> tuple[Tokens, bool]:
     """Sort the counts into disjoint classes; True when some of them are not billed by token."""
-    inside, made = part(usage, "prompt_tokens_details"), part(usage, "completion_tokens_details")
+    prompt, completion = sides
+    inside, made = part(usage, f"{names.read}_details"), part(usage, f"{names.written}_details")
     cached = count(inside, "cached_tokens")
     if cached is None:
         cached = count(usage, "prompt_cache_hit_tokens") or 0  # DeepSeek
@@ -79,18 +79,10 @@ def _classes(usage: Json, prompt: int, completion: int) -> tuple[Tokens, bool]:
     return tokens, is_audio_outside
 
 
-def _charge(usage: Json) -> Decimal | None:
-    """Return the US dollars that the provider says it charged: OpenRouter, xAI."""
-    ticks = count_any(usage.get("cost_in_usd_ticks"))
-    return ticks / TICKS_PER_USD if ticks is not None else count_any(usage.get("cost"))
-
-
-def count_any(value: Any) -> Decimal | None:
-    """Return a number of dollars or ticks that is finite and not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and number >= 0 else None
+def _charges(usage: Json) -> tuple[Decimal | None, Decimal | None]:
+    """Return what the provider says it charged, and what another bills for the caller's own key."""
+    ticks = amount(usage.get("cost_in_usd_ticks"))  # xAI
+    if ticks is not None:
+        return ticks / TICKS_PER_USD, None
+    beside = part(usage, "cost_details").get("upstream_inference_cost")
+    return amount(usage.get("cost")), amount(beside) if usage.get("is_byok") is True else None

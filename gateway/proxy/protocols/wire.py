@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from attribution.prices.tokens import INPUT_SIDE, OUTPUT_SIDE, Tokens
 
@@ -39,7 +39,8 @@ class Asked:
     max_output: int | None = None  # the client's limit of output tokens; None: it named none
     choices: int = 1  # `n`, `best_of`
     wants_usage: bool = True  # the client itself asked for the usage of a stream
-
+    is_free: bool = False  # the provider charges nothing for such calls (counting tokens)
+    is_array: bool = False  # the stream is one JSON array, not events (Gemini)
     attribution: Json = field(default_factory=dict)  # body fields of DESIGN §3.2, as they came
 
 
@@ -52,6 +53,7 @@ class Size:
     tools: int
     extra_output: int = 0  # output that is billed beside the limit (rejected predictions)
     media: str | None = None  # first field that holds an image, audio, file or URL
+    rounds: int = 1  # most times that a server-side tool lets the model read everything anew
     unbounded: str | None = None  # first field that makes the call unbounded (RELIABILITY §2)
     web_searches: int = 0  # most calls of server-side web search, each has a fee
     # token classes that this call may use; each is bounded by the dearest of its side
@@ -70,6 +72,13 @@ class Sending:
     strip: frozenset[str] = frozenset()  # body fields this upstream does not know
 
 
+class SubUse(NamedTuple):
+    """Tokens that another model used inside the call, billed at its own rates."""
+
+    model: str | None  # None: at the rates of the billed model
+    usage: Tokens
+
+
 @dataclass(slots=True)
 class Seen:
     """What an answer says about itself. Last value wins; nothing is summed over events."""
@@ -78,10 +87,12 @@ class Seen:
     model: str | None = None  # the billed model
     service_tier: str | None = None
     cost: Decimal | None = None  # US dollars, where the provider states its charge
+    upstream_cost: Decimal | None = None  # US dollars that another bills beside it (own key)
     web_searches: int = 0
+    others: tuple[SubUse, ...] = ()  # tokens outside of `usage`
     partial_input: int | None = None  # input tokens stated, though the usage is incomplete
     is_error: bool = False  # an error inside a 200 answer
-    is_unpriceable: bool = False  # tokens outside the classes (billed by time): cost stays NULL
+    is_unpriceable: bool = False  # holds what no rate of ours covers: without `cost` it is NULL
     events: int = 0  # delta events with output
     text_bytes: int = 0  # UTF-8 bytes of visible output
 
