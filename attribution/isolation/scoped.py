@@ -1,7 +1,7 @@
 """Fail-closed managers: rows of an organization exist only inside its tenant transaction."""
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.db import models
@@ -42,7 +42,7 @@ class ScopedManager(models.Manager[M]):
 
     def get_queryset(self) -> ScopedQuerySet[M]:
         """Return the rows of the organization being served; raise NoTenantError outside one."""
-        queryset = self._queryset_class(model=self.model, using=self._db, hints=self._hints)
+        queryset = cast("ScopedQuerySet[M]", super().get_queryset())
         return queryset.filter(organization_id=required())
 
 

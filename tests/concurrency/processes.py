@@ -175,7 +175,7 @@ def rows(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Read rows of the organization being served, through the stable views."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def chat(message: str, *, stream: bool = False, max_tokens: int = 32) -> dict[str, Any]:
