@@ -1,5 +1,6 @@
 """The base of every form over rows of an organization, and the forms of its people."""
 
+from decimal import Decimal
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -13,30 +14,22 @@ from attribution.tenancy.models import Membership, Role
 
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Checks what is unique within the organization; the organization itself is never a field."""
-
-    def _get_validation_exclusions(self) -> set[str]:
-        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # missing in the stubs
-        return excluded - {"organization"}
+    """Checks what is unique within the organization, which itself is never a field."""
 
     def validate_unique(self) -> None:
-        """Leave uniqueness to `validate_constraints`, which words it for people."""
-
-    def validate_constraints(self) -> None:
-        """Say at the field which value is taken, and at the form what else cannot be."""
-        excluded = self._get_validation_exclusions()
+        """Say at the field which value is taken, whatever other columns the constraint names."""
         for constraint in self.instance._meta.constraints:
-            try:
-                constraint.validate(type(self.instance), self.instance, exclude=excluded)
-            except ValidationError as error:
-                self._add_constraint_error(constraint, error)
+            if isinstance(constraint, UniqueConstraint):
+                self._check(constraint)
 
-    def _add_constraint_error(self, constraint: Any, error: ValidationError) -> None:
-        field = constraint.fields[-1] if isinstance(constraint, UniqueConstraint) else None
-        if field not in self.fields:
-            self.add_error(None, error)
+    def _check(self, constraint: UniqueConstraint) -> None:
+        field = constraint.fields[-1] if constraint.fields else None
+        if field in self.errors or not set(constraint.fields) & set(self.fields):
             return
-        self.add_error(field, gettext("Another one has this value already."))
+        try:
+            constraint.validate(type(self.instance), self.instance)
+        except ValidationError:
+            self.add_error(field, gettext("Another one has this value already."))
 
 
 class OrganizationForm(ScopedForm):
@@ -100,3 +93,16 @@ class DepartmentForm(ScopedForm):
                 break
             above = above.parent
         return values
+
+
+class PlainDecimalField(forms.DecimalField):
+    """An amount without the zeros that storage adds."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show 80 where 80.000000000000 is stored."""
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """Let browsers take any number of decimals; the field checks them."""
+        attrs: dict[str, Any] = super().widget_attrs(widget)
+        return {**attrs, "step": "any"} if "step" in attrs else attrs

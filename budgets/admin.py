@@ -1,0 +1,6 @@
+"""Collects the admin of the package's rooms."""
+
+from budgets.alerts import admin as alerts
+from budgets.limits import admin as limits
+
+__all__ = ["alerts", "limits"]
