@@ -48,7 +48,7 @@ class Supervisor:
         wanted = _needed_servers()
         if not wanted:
             return
-        with step("Starting PostgreSQL and Valkey"):
+        with step(f"Starting {' and '.join(sorted(wanted))}"):
             self.servers = EmbeddedServers(self.folder, wanted=wanted)
             self.servers.start()
             self.env |= self.servers.environment()
