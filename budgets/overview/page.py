@@ -22,7 +22,6 @@ from attribution.templatetags.tollkeeper import (
     month_text,
     share_text,
 )
-from budgets.limits.models import Scope
 from budgets.overview import finding, panels, standings, tables
 from budgets.overview.scene import Scene
 
@@ -56,7 +55,7 @@ def build(scene: Scene) -> dict[str, Any]:
     filters = scene.filters
     as_of = spend.as_of()
     budgets = standings.running(filters, at=scene.at)
-    whole = next((b for b in budgets if b.scope == Scope.ORGANIZATION), None)
+    whole = standings.together(budgets)
     days = spend.by_day(filters)
     month = spend.totals(scene.month)
     return {
@@ -67,10 +66,10 @@ def build(scene: Scene) -> dict[str, Any]:
         "finding": finding.sentence(
             budgets, month=month_text(scene.today), spent=month.cost, at=scene.at
         ),
-        "kpis": _kpis(scene, month, standings.of_month(budgets)),
+        "kpis": _kpis(scene, month, whole.limit if whole else None),
         "budgets": budgets,
-        "whole": whole,
-        "parts": [b for b in budgets if b is not whole],
+        "whole": whole if len(budgets) > 1 else None,
+        "parts": [b for b in budgets if b is not whole or len(budgets) == 1],
         "daily": panels.daily(scene, days, budgets),
         "share": panels.share(scene, days),
         "latency": panels.model_latency(scene),
@@ -139,7 +138,7 @@ def _kpis(scene: Scene, month: Totals, limit: Decimal | None) -> list[Kpi]:
             _against(month.cost, limit),
         ),
         Kpi(
-            gettext("Spent, %(range)s") % {"range": _range_label(scene.filters.range)},
+            gettext("Spent: %(range)s") % {"range": _range_label(scene.filters.range)},
             now.cost,
             _compared(scene, now.cost),
         ),

@@ -22,7 +22,7 @@ from budgets.overview.standings import Standing
 
 ZERO = Decimal(0)
 SLICES = 6
-MODELS = 4
+MODELS = 3
 HOURLY_DAYS = 7
 
 
@@ -115,7 +115,7 @@ def _latency_series(rows: list[Latency], moments: list[datetime]) -> list[Series
     at = {(row.model, row.starts_at): row for row in rows}
     models = sorted({row.model for row in rows}, key=lambda m: (-_calls(rows, m), m))
     series = []
-    for hue, model in zip("1234", models, strict=False):
+    for hue, model in zip("123", models, strict=False):
         found = [at.get((model, moment)) for moment in moments]
         average = tuple(charts.tenths(row.average_ms) if row else None for row in found)
         p95 = tuple(charts.tenths(row.p95_ms) if row and row.p95_ms else None for row in found)
@@ -133,10 +133,10 @@ def _in_order(scene: Scene, costs: Mapping[UUID | None, Decimal]) -> list[UUID |
 
 
 def _pace(scene: Scene, budgets: list[Standing], dates: tuple[date, ...]) -> list[Series]:
-    limit = standings.of_month(budgets)
-    if limit is None:
+    month = standings.together(budgets)
+    if month is None:
         return []
-    values = tuple(limit / _days_of_month(day) for day in dates)
+    values = tuple(month.limit / _days_of_month(day) for day in dates)
     label = gettext("budget pace")
     return [Series(label, values, hue="pace", is_dashed=True, is_line=True)]
 

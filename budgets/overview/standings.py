@@ -1,7 +1,7 @@
 """How much of each running budget is used, as the Overview draws it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from uuid import UUID
@@ -125,12 +125,27 @@ def running(filters: Filters, *, at: datetime) -> list[Standing]:
     return sorted(found, key=lambda s: (-(FULL if s.share is None else s.share), s.name))
 
 
-def of_month(standings: Iterable[Standing]) -> Decimal | None:
-    """Return what the month may cost: the organization's limit, else the cost centers' together."""
+def together(standings: list[Standing]) -> Standing | None:
+    """Return the month as one: the organization's budget, else its cost centers' added up."""
     monthly = [s for s in standings if s.kind == PeriodKind.MONTH]
-    whole = [s.limit for s in monthly if s.scope == Scope.ORGANIZATION]
-    parts = [s.limit for s in monthly if s.scope == Scope.COST_CENTER]
-    return min(whole) if whole else sum(parts, start=Decimal(0)) if parts else None
+    whole = [s for s in monthly if s.scope == Scope.ORGANIZATION]
+    parts = [s for s in monthly if s.scope == Scope.COST_CENTER]
+    if whole:
+        return min(whole, key=lambda s: s.limit)
+    if len(parts) < 2:
+        return next(iter(parts), None)
+    return replace(
+        parts[0],
+        name=gettext("All cost centers"),
+        scope=Scope.ORGANIZATION,
+        scope_id=None,
+        ticks=(),
+        **{f: _sum(parts, f) for f in ("limit", "spent", "held", "uncertain")},
+    )
+
+
+def _sum(standings: list[Standing], field: str) -> Decimal:
+    return sum((getattr(one, field) for one in standings), start=Decimal(0))
 
 
 def _covered(filters: Filters) -> Q:

@@ -25,7 +25,9 @@ function show(asOf, isStale) {
   const place = document.querySelector("[data-freshness]");
   if (!place) return;
   place.textContent = asOf;
-  place.closest(".freshness").classList.toggle("freshness-stale", isStale);
+  const freshness = place.closest(".freshness");
+  freshness.classList.toggle("freshness-stale", isStale);
+  freshness.querySelector("[data-freshness-late]").hidden = !isStale;
 }
 
 async function keep() {

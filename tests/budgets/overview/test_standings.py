@@ -76,18 +76,20 @@ def test_a_bar_stays_in_its_track(
     assert sum(widths) <= 100
 
 
-def test_the_month_is_limited_by_the_organization_or_by_its_cost_centers_together() -> None:
+def test_the_month_is_one_budget_or_those_of_the_cost_centers_added_up() -> None:
     centers = [
-        standing(limit="2000"),
-        standing("SALES", limit="1000"),
+        standing(limit="2000", spent="10"),
+        standing("SALES", limit="1000", spent="20"),
         standing(limit="7", kind="day"),
     ]
+    whole = standing("Company", limit="2500", scope="organization")
 
-    assert standings.of_month(centers) == Decimal(3000)
-    assert standings.of_month([*centers, standing(limit="2500", scope="organization")]) == Decimal(
-        2500
-    )
-    assert standings.of_month([]) is None
+    added = standings.together(centers)
+
+    assert added is not None
+    assert (added.limit, added.spent) == (Decimal(3000), Decimal(30))
+    assert standings.together([*centers, whole]) is whole
+    assert standings.together([]) is None
 
 
 def test_the_running_day_counts_among_the_days_left() -> None:
