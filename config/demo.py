@@ -2,9 +2,8 @@
 
 import hashlib
 import hmac
-import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.db import connection
 
+from attribution.audit.trail import SYSTEM
 from attribution.isolation.transaction import tenant
 from attribution.ledger import rollups
 from attribution.prices import catalog, pricing, published
@@ -23,7 +22,8 @@ from attribution.prices.models import Price
 from attribution.prices.tokens import Tokens
 from attribution.tenancy import policy
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
-from budgets.limits.models import Budget, Enforcement, LimitVersion, Scope, Threshold
+from budgets.limits import revisions
+from budgets.limits.models import Budget, Enforcement, Scope, Threshold
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
 from config import demo_history, demo_upstreams
@@ -32,8 +32,7 @@ from gateway.keys.models import ApiKey
 
 NAMES = uuid.UUID("6f0d8f3a-6f3e-4c0e-9a51-0d4f3a5e7b10")
 BEGINNING = datetime.fromisoformat("2020-01-01T00:00:00Z")
-# what the demo upstream charges: the rates of a real model of middle size
-DEMO_RATES = {"base": {"input": "2", "cache_read": "0.5", "output": "8"}}
+DEMO_RATES = {"base": {"input": "2", "cache_read": "0.5", "output": "8"}}  # those of gpt-4.1
 NEAR = Decimal("0.885")  # of its limit: what the budget near its limit has spent
 
 
@@ -61,6 +60,7 @@ class Company:
     centers: tuple[Center, ...]
     default_center: str
     people: dict[Role, str]
+    teams: Callable[[str], tuple[demo_history.Team, ...]]  # given the domain of their addresses
     near_center: str = ""
 
     @property
@@ -72,11 +72,6 @@ class Company:
     def domain(self) -> str:
         """Return the domain of its people's addresses."""
         return f"{self.slug}.example"
-
-    @property
-    def teams(self) -> tuple[demo_history.Team, ...]:
-        """Return who sends its calls."""
-        return getattr(demo_history, self.slug)(self.domain)  # type: ignore[no-any-return] -- by name
 
 
 ACME = Company(
@@ -101,6 +96,7 @@ ACME = Company(
         Role.OWNER: "Olivia Owner",
         Role.AUDITOR: "Aiko Auditor",
     },
+    demo_history.acme,
     near_center="SUPPORT",
 )
 NORTHWIND = Company(
@@ -111,6 +107,7 @@ NORTHWIND = Company(
     (Center("LAB", "Laboratory", "Research", "7100", 300, 80),),
     "LAB",
     {Role.FINANCE: "Nadia Finance"},
+    demo_history.northwind,
 )
 COMPANIES = (ACME, NORTHWIND)
 
@@ -121,10 +118,11 @@ def seed(*, at: datetime) -> dict[str, Any]:
     Each organization comes whole or not at all; one that exists is left alone. Passwords and the
     key follow from SECRET_KEY, so that the answer is the same every time.
     """
-    catalog.load(published.read(), at=at)
     ingest.prepare((at - timedelta(days=demo_history.DAYS + 1)).date(), at.date())
     for company in COMPANIES:
         with tenant(company.id):
+            if not Price.objects.shared().exists():
+                catalog.load(published.read(), at=at)
             if not Organization.objects.filter(pk=company.id).exists():
                 _build(company, at=at)
     rollups.advance()
@@ -212,15 +210,16 @@ def _add_budgets(company: Company, owner: User | None, *, at: datetime) -> dict[
     codes = dict(CostCenter.objects.values_list("code", "pk"))
     budgets = {}
     for center in company.centers:
-        budget = Budget.objects.create(
-            name=center.code, scope=Scope.COST_CENTER, scope_id=codes[center.code],
-            enforcement=center.enforcement, owner=owner,
-        )  # fmt: skip
-        LimitVersion.objects.create(
-            budget=budget, amount=Decimal(center.limit), effective_at=at, set_by=owner
+        budget = Budget(
+            name=center.code,
+            scope=Scope.COST_CENTER,
+            scope_id=codes[center.code],
+            enforcement=center.enforcement,
+            owner=owner,
         )
+        revisions.create(budget, amount=Decimal(center.limit), at=at, by=SYSTEM, reason="demo")
         for window in _months(company, at=at):
-            _call("budgets_period", _period(company, budget, window))
+            revisions.open_period(budget.pk, window, is_backfilled=False)
         budgets[center.code] = budget
     return budgets
 
@@ -230,16 +229,13 @@ def _watch(company: Company, budgets: dict[str, Budget]) -> None:
     for center in company.centers:
         budget = budgets[center.code]
         Threshold.objects.create(budget=budget, value=Decimal(center.alert))
-        _call(
-            "budgets_relimit",
-            {"organization_id": str(company.id), "budget_id": str(budget.pk)},
-        )
+        revisions.relimit(budget)
 
 
 def _history(company: Company, *, at: datetime) -> list[ingest.Event]:
     """Return the calls of 90 days; those that fill the budget near its limit are scaled to it."""
     zone = ZoneInfo(company.zone)
-    events = list(demo_history.calls(company.teams, zone, until=at))
+    events = list(demo_history.calls(company.teams(company.domain), zone, until=at))
     near = [center for center in company.centers if center.code == company.near_center]
     if not near:
         return events
@@ -287,22 +283,8 @@ def _months(company: Company, *, at: datetime) -> list[Window]:
     return windows
 
 
-def _period(company: Company, budget: Budget, window: Window) -> dict[str, str]:
-    return {
-        "organization_id": str(company.id),
-        "budget_id": str(budget.pk),
-        "starts_at": window.starts_at.isoformat(),
-        "ends_at": window.ends_at.isoformat(),
-    }
-
-
 def _batches(events: list[ingest.Event]) -> list[list[ingest.Event]]:
     return [events[n : n + ingest.MOST] for n in range(0, len(events), ingest.MOST)]
-
-
-def _call(function: str, argument: dict[str, str]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s::jsonb)", [json.dumps(argument)])
 
 
 def _token(company: Company) -> tokens.Token:

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from typing import cast
 
 from django.conf import settings
 
@@ -45,7 +46,7 @@ def _connect(kind: UpstreamKind, names: tuple[str, ...], secret: str, *, at: dat
     )
     origin, _ = kinds.address(kind.value, "")
     public = envelope.private_key(settings.TOLLKEEPER_WRAP_KEY).public_key()
-    envelope.attach(upstream, secret, public, origin=origin, at=at)
+    envelope.attach(cast("envelope.Sealable", upstream), secret, public, origin=origin, at=at)
     upstream.save(force_insert=True)
     for name in names:
         _route(name, upstream, "")

@@ -1,0 +1,38 @@
+"""Background work of the package: every task finds what is to do in PostgreSQL and may be lost."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from attribution.audit import trail
+from attribution.isolation.transaction import tenant
+from attribution.ledger import rollups
+from attribution.tenancy.access import every_organization
+from attribution.usage import partitions
+
+
+@shared_task
+def advance_rollups() -> None:
+    """Fold new ledger entries into what the pages read."""
+    rollups.advance()
+
+
+@shared_task
+def make_partitions() -> None:
+    """Create the partitions of the coming months."""
+    partitions.ensure(timezone.now())
+
+
+@shared_task
+def seal_audit() -> None:
+    """Seal the audit trail of every organization."""
+    for organization_id in every_organization():
+        seal_audit_of.apply_async((str(organization_id),), expires=60)
+
+
+@shared_task
+def seal_audit_of(organization_id: str) -> None:
+    """Give the newest audit entries of one organization their place in its chain."""
+    with tenant(UUID(organization_id)):
+        trail.seal()

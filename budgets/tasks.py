@@ -1,0 +1,53 @@
+"""Background work of the package: every task finds what is to do in PostgreSQL and may be lost."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from attribution.isolation.transaction import tenant
+from attribution.tenancy.access import every_organization
+from budgets.limits import revisions
+from budgets.notifications import delivery, gathering
+from budgets.reservations import books
+
+
+@shared_task
+def deliver_notifications() -> None:
+    """Deliver what every organization's people are owed."""
+    for organization_id in every_organization():
+        deliver_notifications_of.apply_async((str(organization_id),), expires=10)
+
+
+@shared_task
+def deliver_notifications_of(organization_id: str) -> None:
+    """Address and deliver what one organization's people are owed."""
+    gathering.gather(UUID(organization_id))
+    delivery.deliver(UUID(organization_id))
+
+
+@shared_task
+def open_periods() -> None:
+    """Open the budget periods that begin within 48 hours."""
+    for organization_id in every_organization():
+        open_periods_of.apply_async((str(organization_id),), expires=300)
+
+
+@shared_task
+def open_periods_of(organization_id: str) -> None:
+    """Open the coming budget periods of one organization."""
+    with tenant(UUID(organization_id)):
+        revisions.ensure_periods(timezone.now())
+
+
+@shared_task
+def verify_books() -> None:
+    """Verify the books of every organization."""
+    for organization_id in every_organization():
+        verify_books_of.apply_async((str(organization_id),), expires=60)
+
+
+@shared_task
+def verify_books_of(organization_id: str) -> None:
+    """Verify the recent books of one organization; a breach stops its admissions."""
+    books.guard(UUID(organization_id), at=timezone.now())
