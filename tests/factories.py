@@ -22,7 +22,7 @@ from gateway.routes.models import Route, RouteTarget
 from gateway.upstreams.models import Upstream
 
 PASSWORD = "correct horse battery staple"
-RATES = {"input": "1", "output": "2"}
+RATES = {"base": {"input": "1", "output": "2"}}
 
 
 def make_organization(*, slug: str = "", name: str = "Acme", **columns: Any) -> Organization:
