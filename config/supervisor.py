@@ -129,7 +129,9 @@ class Supervisor:
         while not self._answers():
             if time.monotonic() > until:
                 raise InstanceError("The server does not answer; its messages stand above.")
-            self._heal()
+            for child in (*self.processes, *self.background):
+                if child.pid is None:
+                    raise InstanceError(f"{child.name} does not start; its messages stand above.")
             time.sleep(0.1)
 
     def _answers(self) -> bool:

@@ -6,6 +6,7 @@ from attribution.tenancy import admin
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("", include("gateway.urls")),
     path("", include("budgets.urls")),
     path("", include("attribution.urls")),
 ]
