@@ -1,0 +1,93 @@
+"""One ASGI application per process: its role says whether Django, the gateway or both answer."""
+
+import base64
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
+
+import django
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup(set_prefix=False)
+
+from django.core.asgi import get_asgi_application  # noqa: E402 -- the settings come first
+
+from gateway.proxy.asgi import Config, Proxy  # noqa: E402 -- the settings come first
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PROVIDER = ("/v1/", "/v1beta/")
+# Key-authenticated, but ordinary web code.
+REPORTS = ("/v1/usage", "/v1/analytics/", "/v1/stream/")
+OWN = frozenset({"/health", "/health/ready", "/metrics"})
+
+
+class Server:
+    """Dispatches by path, starts and stops the gateway with the process."""
+
+    def __init__(self, role: str, web: Application | None, proxy: Proxy | None) -> None:
+        """Take the applications that this role has; None for the one it lacks."""
+        self.role, self.web, self.proxy = role, web, proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the one who answers it."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"{scope['type']} is not served here")
+        if self.proxy is not None and (self.web is None or _is_gateway(scope["path"])):
+            await self.proxy(scope, receive, send)
+        elif self.web is not None:
+            await self.web(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                if self.proxy is not None:
+                    await self.proxy.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self.proxy is not None:
+                    await self.proxy.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def configured() -> Config:
+    """Return the gateway's configuration from the settings."""
+    try:
+        release = version("tollkeeper")
+    except PackageNotFoundError:
+        release = "0"  # run from its source tree
+    return Config(
+        dsn=settings.GATEWAY_DATABASE_URL,
+        journal=settings.TOLLKEEPER_JOURNAL_DIR,
+        role=settings.TOLLKEEPER_ROLE,
+        version=release,
+        peppers=settings.TOLLKEEPER_KEY_PEPPER,
+        wrap_key=settings.TOLLKEEPER_WRAP_KEY,
+        fingerprint_secret=base64.b64decode(settings.TOLLKEEPER_FINGERPRINT_SECRET),
+        egress=tuple(settings.TOLLKEEPER_EGRESS_ALLOW),
+        drain_s=float(settings.TOLLKEEPER_DRAIN_S),
+    )
+
+
+def build(role: str) -> Server:
+    """Return the application of a role: web, gateway or all."""
+    web = cast("Application", get_asgi_application()) if role in {"web", "all"} else None
+    proxy = Proxy(configured()) if role in {"gateway", "all"} else None
+    return Server(role, web, proxy)
+
+
+def _is_gateway(path: str) -> bool:
+    return path in OWN or (path.startswith(PROVIDER) and not path.startswith(REPORTS))
+
+
+application = build(settings.TOLLKEEPER_ROLE)

@@ -1,0 +1,420 @@
+"""The door: pure ASGI in front of the views, with limits on heads, bodies, silence and stalls."""
+
+import asyncio
+import gc
+import logging
+import socket
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from django.http import HttpRequest
+from django.urls import Resolver404, URLResolver
+from django.urls.resolvers import RegexPattern
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from attribution.outbound.addresses import Exceptions
+from gateway.keys.tokens import Peppers
+from gateway.proxy import answer, call, metrics
+from gateway.proxy.answer import RefusedError, Reply
+from gateway.proxy.bridge import journal as journals
+from gateway.proxy.bridge.credentials import Credentials
+from gateway.proxy.bridge.journal import Found, Journal
+from gateway.proxy.bridge.lookup import Lookup
+from gateway.proxy.bridge.money import Money
+from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool
+from gateway.proxy.call import Gateway, Incoming
+from gateway.proxy.caller import Callers
+from gateway.proxy.protocols.wire import Dialect
+from gateway.proxy.pump import Pump, Pumps
+from gateway.proxy.upstream.client import Client
+from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
+from gateway.upstreams import envelope
+from gateway.workers.readiness import Facts, verdict
+
+logger = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+BODY = 10 << 20
+TOO_LARGE = f"The body is larger than {BODY} bytes."
+BODY_SECONDS = 30.0
+BODY_RATE = 1024  # bytes per second, after the first two seconds
+HEAD_SECONDS = 10.0
+HEAD_BYTES = 64 * 1024
+STALL = 30.0  # seconds that a client may leave a write waiting
+BEAT = 5.0
+SWEEP = 2.0
+REPLAY = 500  # calls of a dead process settled at a time
+WARM = 300  # calls after which what is there now is kept out of garbage collection
+CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline and a size for heads, which tells when a client leaves."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
+        """Wait for a head."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request under way that its client left."""
+        self._got_head()
+        cycle: Any = self.cycle  # None before the first request
+        super().connection_lost(exc)
+        if cycle is not None and not cycle.response_complete:
+            gone = cycle.scope.get(GONE)
+            if gone is not None:
+                gone()
+
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of an unfinished head."""
+        if self._deadline is not None:
+            self._head += len(data)
+        super().data_received(data)
+        if self._deadline is not None and self._head > HEAD_BYTES:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Give every further head its deadline too."""
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Take the head."""
+        self._got_head()
+        scope: Scope = cast("Scope", self.scope)
+        scope[GONE] = None  # says that we tell
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._head = 0
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_late)
+
+    def _got_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        self.transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a gateway process needs to know."""
+
+    dsn: str
+    journal: Path
+    role: str
+    version: str
+    peppers: str
+    wrap_key: str
+    fingerprint_secret: bytes
+    egress: tuple[str, ...] = ()
+    drain_s: float = 60.0
+
+
+class LeanRequest(HttpRequest):
+    """A request without body, files, cookies or middleware: the door read and checked it already."""
+
+    def __init__(self, gateway: Gateway, incoming: Incoming, *, method: str, path: str) -> None:
+        """Skip what Django prepares for pages."""
+        self.gateway, self.incoming = gateway, incoming
+        self.method, self.path, self.path_info = method, path, path
+        self.META = {}
+        self.pump: Pump | None = None
+
+
+class Proxy:
+    """The ASGI application of the provider paths and of what a gateway says about itself."""
+
+    def __init__(self, config: Config) -> None:
+        """Prepare; `start` connects."""
+        self.config = config
+        self.worker = str(uuid.uuid4())  # new at every start: a dead process never returns
+        self.is_draining = False
+        self._resolver = URLResolver(RegexPattern(r"^/"), "gateway.proxy.urls")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._calls = 0
+        self._live: list[str] = []
+
+    # -- life
+
+    async def start(self) -> None:
+        """Connect, replay what dead processes left, begin to beat and to sweep."""
+        config = self.config
+        private = envelope.private_key(config.wrap_key) if config.wrap_key else None
+        self.pool = Pool(config.dsn)
+        await self.pool.open()
+        self.lookup = Lookup(self.pool)
+        self.journal = Journal(config.journal, self.worker)
+        self.money = Money(config.dsn, self.journal, self.worker)
+        self.money.start()
+        self.client = Client(exceptions=Exceptions(config.egress))
+        credentials = Credentials(self.lookup, private)
+        self.pumps = Pumps(self.money, self.lookup, self.client, credentials)
+        callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
+        self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
+        await self._beat()
+        self._tasks = [
+            asyncio.create_task(work)
+            for work in (
+                self._every(BEAT, self._beat),
+                self._every(SWEEP, self._sweep),
+                self._every(BEAT, self._replay),
+            )
+        ]
+
+    async def stop(self) -> None:
+        """Stop taking calls, let those under way finish, settle everything."""
+        self.is_draining = True
+        await self._beat()
+        await self.pumps.stop(within=self.config.drain_s)
+        await self.money.stop(within=5.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.client.close()
+        await self.pool.close()
+        self.journal.close()
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await work()
+            await asyncio.sleep(seconds)
+
+    async def _beat(self) -> None:
+        """Say that this process lives and take the database's clock."""
+        self.journal.probe()
+        worker = {
+            "id": self.worker,
+            "role": self.config.role,
+            "host": socket.gethostname(),
+            "version": self.config.version,
+            "is_draining": self.is_draining,
+        }
+        try:
+            self._live = await self.lookup.beat(worker)
+        except LedgerUnavailableError:
+            self._live = []  # whoever cannot beat must not sweep: it would not know who lives
+            logger.warning("gateway.beat_missed")
+
+    async def _sweep(self) -> None:
+        if not self._live:
+            return
+        try:
+            if expired := await self.lookup.expire(self._live):
+                logger.warning("holds.expired", extra={"calls": expired})
+        except LedgerUnavailableError:
+            logger.warning("gateway.sweep_missed")
+
+    async def _replay(self) -> None:
+        """Tell the ledger what dead processes of this folder knew."""
+        for found in journals.dead(self.config.journal):
+            if not await self._replayed(found):
+                return
+
+    async def _replayed(self, found: Found) -> bool:
+        items = found.items()
+        try:
+            for at in range(0, len(items), REPLAY):
+                await self.lookup.replay(items[at : at + REPLAY])
+        except LedgerUnavailableError:
+            found.leave()
+            return False
+        found.delete()
+        if items:
+            logger.warning("journal.replayed", extra={"calls": len(items)})
+        return True
+
+    # -- requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        path = scope["path"]
+        if path in {"/health", "/health/ready", "/metrics"}:
+            await _write(await self._about(path), send)
+            return
+        clock = self.lookup.clock
+        ms = clock.now_ms()
+        request_id = call.mint(ms)
+        try:
+            reply, request = await self._answered(scope, receive, request_id, ms)
+        except RefusedError as error:
+            reply, request = answer.refused(_dialect(path), request_id, error), None
+        pump = request.pump if request else None
+        metrics.count(reply.status)
+        if reply.parts is None:
+            await _write(reply, send)
+        else:
+            await _write_parts(reply, send, pump)
+
+    async def _answered(
+        self, scope: Scope, receive: Receive, request_id: str, ms: int
+    ) -> tuple[Reply, LeanRequest]:
+        """Check head and body, then let the view of the path answer."""
+        if self.is_draining:
+            raise RefusedError("ledger_unavailable", "This gateway is stopping.")
+        try:
+            match = self._resolver.resolve(scope["path"])
+        except Resolver404 as error:
+            raise RefusedError("not_found", "There is no such path.") from error
+        try:
+            headers = single(scope["headers"])
+        except RepeatedHeaderError as error:
+            raise RefusedError(error.code, str(error)) from error
+        token = _token(headers)
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise RefusedError("unsupported_encoding", "The body may not be compressed.")
+        body = await _body(receive, int(headers.get(b"content-length", b"0") or 0))
+        client = scope.get("client")
+        incoming = Incoming(request_id, ms, token, headers, body, client[0] if client else None)
+        request = LeanRequest(self.gateway, incoming, method=scope["method"], path=scope["path"])
+        watch = self._watch(scope, receive, request)
+        try:
+            reply = await match.func(request, *match.args, **match.kwargs)
+        finally:
+            if watch is not None and (request.pump is None or request.pump.reply.done()):
+                self._unwatch(watch, request)
+        self._warm()
+        return reply, request
+
+    def _watch(
+        self, scope: Scope, receive: Receive, request: LeanRequest
+    ) -> "asyncio.Task[None] | None":
+        """Learn when the client leaves: from our protocol, or from the server's own message."""
+
+        def gone() -> None:
+            if request.pump is not None:
+                request.pump.leave()
+
+        if GONE in scope:
+            scope[GONE] = gone
+            return None
+
+        async def wait() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone()
+
+        return asyncio.create_task(wait())
+
+    def _unwatch(self, watch: "asyncio.Task[None]", request: LeanRequest) -> None:
+        """Stop watching, at once or with the end of the stream."""
+        if request.pump is None or request.pump.task is None or request.pump.task.done():
+            watch.cancel()
+        else:
+            request.pump.task.add_done_callback(lambda _: watch.cancel())
+
+    def _warm(self) -> None:
+        """Keep what warm-up made out of later garbage collections: full ones were the p99."""
+        self._calls += 1
+        if self._calls == WARM:
+            gc.collect()
+            gc.freeze()
+
+    async def _about(self, path: str) -> Reply:
+        if path == "/health":
+            return Reply(200, [JSON, *SAFE], b'{"status":"ok"}')
+        if path == "/metrics":
+            text = metrics.text(calls_open=len(self.pumps), ledger_away=self.money.is_away)
+            return Reply(200, [(b"content-type", b"text/plain; version=0.0.4"), *SAFE], text)
+        try:
+            row = await self.lookup.ready()
+            facts = Facts(True, row.off, row.is_ahead, self.is_draining, self.money.commit_ms)  # noqa: FBT003  fields by their order
+        except LedgerUnavailableError:
+            facts = Facts(False, [], False, self.is_draining, self.money.commit_ms)  # noqa: FBT003
+        status, body = verdict(facts)
+        return Reply(status, [JSON, *SAFE], msgspec.json.encode(body))
+
+
+def _dialect(path: str) -> Dialect:
+    """Return the shape of errors at a path, before its view is known."""
+    if path.startswith("/v1/messages"):
+        return "anthropic"
+    return "gemini" if path.startswith("/v1beta/") else "openai"
+
+
+def _token(headers: dict[bytes, bytes]) -> str:
+    """Return the one key that a request presents."""
+    found = set()
+    for name in CREDENTIALS:
+        value = headers.get(name)
+        if value is None:
+            continue
+        if name == b"authorization":
+            scheme, _, value = value.partition(b" ")
+            if scheme.lower() != b"bearer":
+                continue
+        found.add(value.strip())
+    if len(found) > 1:
+        raise RefusedError("conflicting_credentials", "Two different API keys were presented.")
+    if not found:
+        message = "No API key: send it as `Authorization: Bearer`, x-api-key or x-goog-api-key."
+        raise RefusedError("invalid_api_key", message)
+    return found.pop().decode("latin-1")
+
+
+async def _body(receive: Receive, announced: int) -> bytes:
+    """Read the body within its limits of size, time and rate."""
+    if announced > BODY:
+        raise RefusedError("body_too_large", TOO_LARGE)
+    loop = asyncio.get_running_loop()
+    began, size = loop.time(), 0
+    parts: list[bytes] = []
+    while True:
+        allowed = min(BODY_SECONDS, 2.0 + size / BODY_RATE)
+        part, is_last = await _part(receive, began + allowed)
+        size += len(part)
+        if size > BODY:
+            raise RefusedError("body_too_large", TOO_LARGE)
+        parts.append(part)
+        if is_last:
+            return part if len(parts) == 1 else b"".join(parts)
+
+
+async def _part(receive: Receive, until: float) -> tuple[bytes, bool]:
+    """Read one part of the body, and whether it was the last one."""
+    try:
+        async with asyncio.timeout_at(until):
+            message = await receive()
+    except TimeoutError as error:
+        raise RefusedError("body_timeout", "The body did not arrive in time.") from error
+    if message["type"] == "http.disconnect":
+        raise RefusedError("body_timeout", "The client left.")
+    return bytes(message.get("body", b"")), not message.get("more_body")
+
+
+async def _write(reply: Reply, send: Send) -> None:
+    """Send a complete answer."""
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _write_parts(reply: Reply, send: Send, pump: Pump | None) -> None:
+    """Send a stream; a client that takes nothing for 30 s counts as gone."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    try:
+        async for part in reply.parts or ():  # type: ignore[union-attr] # never called without parts
+            async with asyncio.timeout(STALL):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except (TimeoutError, asyncio.CancelledError, OSError):
+        if pump is not None:
+            pump.leave()
+        raise

@@ -1,0 +1,1 @@
+"""The one door from the hot path to PostgreSQL."""

@@ -1,0 +1,43 @@
+"""Provider credentials, opened in the gateway only and kept by version."""
+
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from gateway.proxy.bridge.catalog import Upstream
+from gateway.proxy.bridge.lookup import Lookup
+from gateway.upstreams import envelope
+from gateway.upstreams.envelope import EnvelopeError
+from gateway.upstreams.kinds import Headers
+
+
+class Credentials:
+    """The credential headers of upstreams, asked for once per version."""
+
+    def __init__(self, lookup: Lookup, private: X25519PrivateKey | None) -> None:
+        """Keep the key that opens; without it only upstreams that need no credential work."""
+        self._lookup, self._private = lookup, private
+        self._headers: dict[str, tuple[int, Headers]] = {}
+
+    async def headers(self, organization_id: str, upstream: Upstream) -> Headers:
+        """Return the headers that carry the credential; raise EnvelopeError when there is none."""
+        row = upstream.row
+        known = self._headers.get(row.id)
+        if known is None or known[0] != row.credential_version:
+            known = (row.credential_version, await self._opened(organization_id, upstream))
+            self._headers[row.id] = known
+        return known[1]
+
+    async def _opened(self, organization_id: str, upstream: Upstream) -> Headers:
+        row, kind = upstream.row, upstream.kind
+        found = await self._lookup.secret(organization_id, row.id)
+        if found is None or found.sealed is None:
+            if kind.needs_credential:
+                raise EnvelopeError("the upstream has no credential")
+            return []
+        if self._private is None:
+            raise EnvelopeError("this gateway has no TOLLKEEPER_WRAP_KEY")
+        owner, place = UUID(organization_id), UUID(row.id)
+        associated = envelope.bound_to(owner, place, upstream.origin, found.version)
+        secret = envelope.unseal(bytes.fromhex(found.sealed), self._private, associated=associated)
+        return kind.credential(secret)

@@ -1,0 +1,212 @@
+"""Reserve and settle: the two questions about money that the hot path asks PostgreSQL."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.proxy.bridge.batch import BadItemError, Batcher, Item
+from gateway.proxy.bridge.journal import Journal
+from gateway.proxy.bridge.pool import LedgerUnavailableError
+
+logger = logging.getLogger(__name__)
+
+ADMIT = "SELECT call_id::text, outcome, detail FROM budgets_admit(%s::jsonb)"
+SETTLE = "SELECT call_id::text, outcome, detail FROM budgets_settle(%s::jsonb)"
+PATIENCE = 1.5  # seconds that a call waits for its admission
+COMMIT = 1.0  # seconds that an answer waits for its commit before the journal vouches for it
+ROOM = 4096
+AGAIN = 0.2  # seconds before a settle that met locked rows is asked again
+
+
+class Reservation(msgspec.Struct, omit_defaults=True):
+    """One call to admit: the columns of `attribution_open` and what `budgets_admit` decides by."""
+
+    id: str
+    organization_id: str
+    api_key_id: str
+    epoch: int
+    amount: str
+    periods: Sequence[int]
+    deadline_s: int
+    idem: str | None = None
+    body_fp: str | None = None
+    wait: bool = False
+    api_key_name: str = ""
+    department_id: str | None = None
+    cost_center_id: str | None = None
+    is_attribution_flagged: bool = False
+    user_id: str | None = None
+    path: str | None = None
+    feature: str | None = None
+    session_id: str | None = None
+    feature_flag: str | None = None
+    environment: str | None = None
+    tags: Mapping[str, str] | None = None
+    ip: str | None = None
+    user_agent: str = ""
+    prompt_fp: str | None = None
+    prompt_name: str | None = None
+    route: str = ""
+    provider: str = ""
+    upstream_id: str | None = None
+    model_requested: str = ""
+    wire_format: str = ""
+    is_stream: bool = False
+    price_version: int | None = None
+
+
+class Settlement(msgspec.Struct, omit_defaults=True):
+    """One call to settle, release or give up as uncertain: the columns of `attribution_post`."""
+
+    id: str
+    state: str
+    cost: str | None = None
+    cost_source: str | None = None
+    is_estimated: bool = False
+    lines: Sequence[Mapping[str, Any]] = ()
+    usage: Mapping[str, Any] | None = None
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_cache_read_tokens: int = 0
+    audio_output_tokens: int = 0
+    provider: str | None = None
+    upstream_id: str | None = None
+    model_billed: str | None = None
+    service_tier: str | None = None
+    price_version: int | None = None
+    attempts: int | None = None
+    upstream_request_id: str | None = None
+    http_status: int | None = None
+    error_code: str | None = None
+    first_byte_ms: int | None = None
+    total_ms: int | None = None
+
+
+class Money:
+    """Two batchers over one journal. What was asked is always answered, or given back."""
+
+    def __init__(self, dsn: str, journal: Journal, worker: str) -> None:
+        """Prepare; `start` begins to work."""
+        self.journal = journal
+        self._admits = Batcher(
+            dsn,
+            ADMIT,
+            wrap=lambda items: {"worker": worker, "calls": items},
+            on_batch=self._announce,
+            give_back=self.give_back,
+            room=ROOM,
+        )
+        self._settles = Batcher(
+            dsn, SETTLE, wrap=list, on_batch=self._record, give_back=lambda item: None
+        )
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._settled = asyncio.Event()  # for those who wait for room
+
+    def start(self) -> None:
+        """Start both batchers."""
+        for batcher in (self._admits, self._settles):
+            self._hold(batcher.run())
+
+    async def stop(self, *, within: float) -> None:
+        """Wait until everything asked is answered, at most `within` seconds, then stop."""
+        try:
+            async with asyncio.timeout(within):
+                await self._admits.idle.wait()
+                await self._settles.idle.wait()
+        except TimeoutError:
+            logger.warning("ledger.unfinished", extra={"settles": len(self._settles)})
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether PostgreSQL is known to be away."""
+        return self._admits.is_down or self._settles.is_down
+
+    @property
+    def commit_ms(self) -> float | None:
+        """Return how long the latest batch took."""
+        return self._settles.commit_ms or self._admits.commit_ms
+
+    async def reserve(self, call: Reservation) -> tuple[str, Mapping[str, Any]]:
+        """Ask for admission; nothing may be sent before this returned `granted`.
+
+        Raises LedgerUnavailableError when there is no answer in time; a grant that comes later is
+        released.
+        """
+        if self.is_away or self.journal.is_full:
+            raise LedgerUnavailableError("the ledger is away")
+        try:
+            return await self._admits.submit(call, PATIENCE)
+        except TimeoutError as error:
+            raise LedgerUnavailableError("the ledger did not answer in time") from error
+        except BadItemError as error:
+            self.journal.resolved([call.id])
+            raise LedgerUnavailableError("the ledger refused the call") from error
+
+    async def settle(self, settlement: Settlement) -> Mapping[str, Any]:
+        """Settle a call and return once the client may have its last bytes.
+
+        That is after the commit or, when PostgreSQL is away, after the result is fsynced in the
+        journal; the settle itself then follows by itself.
+        """
+        task: asyncio.Task[Mapping[str, Any]] = self._hold(self._settle(settlement))
+        done, _ = await asyncio.wait({task}, timeout=0 if self._settles.is_down else COMMIT)
+        if done:
+            return task.result()
+        await self.journal.sync()
+        return {}
+
+    async def room(self, seconds: float) -> None:
+        """Wait until a call settled and may have made room, at most `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._settled.wait()
+        except TimeoutError:
+            return
+
+    def give_back(self, item: Item) -> None:
+        """Release the hold of a call that nobody waits for; without a hold this does nothing."""
+        self._hold(self._settle(Settlement(item.id, "released", error_code="ledger_unavailable")))
+
+    def forget(self, call: str) -> None:
+        """Note that a call was refused: it has no hold."""
+        self.journal.resolved([call])
+
+    async def _settle(self, settlement: Settlement) -> Mapping[str, Any]:
+        """Ask until the ledger knows; locked rows are waited for."""
+        while True:
+            try:
+                _, detail = await self._settles.submit(settlement, None)
+            except LedgerUnavailableError:
+                await asyncio.sleep(AGAIN)
+                continue
+            except BadItemError:
+                return {}  # logged by its call id; the sweep will charge the hold
+            self.journal.resolved([settlement.id])
+            self._settled.set()
+            self._settled.clear()  # whoever waited is awake; the next one waits for the next settle
+            return detail
+
+    def _announce(self, items: Sequence[Item]) -> None:
+        self.journal.open([item.id for item in items])
+
+    def _record(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self.journal.result(item.id, item)
+
+    def _hold(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,101 @@
+"""The gateway's views: DRF views with an async dispatch of their own, fixed parser and renderer."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from gateway.proxy import answer, call
+from gateway.proxy.answer import RefusedError, Reply
+from gateway.proxy.bridge.pool import LedgerUnavailableError
+from gateway.proxy.call import Gateway, Incoming
+from gateway.proxy.protocols import openai_chat
+from gateway.proxy.protocols.wire import Dialect, Format
+from gateway.proxy.pump import Pump
+from gateway.proxy.upstream.headers import JSON, SAFE
+from gateway.routes import matching
+
+METHODS = {"GET": "get", "POST": "post"}
+
+
+class ProviderView(APIView):
+    """A provider path. The key was found by the door; who it is, the caller's cache knows."""
+
+    authentication_classes: list[type[BaseAuthentication]] = []
+    permission_classes = []
+    parser_classes: list[type[BaseParser]] = []
+    renderer_classes: list[type[BaseRenderer]] = []
+    dialect: Dialect = "openai"
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Reply:  # type: ignore[override] # no negotiation, no renderer: the reply is bytes
+        """Run the handler of the method; every error becomes a refusal in the path's dialect."""
+        incoming: Incoming = request.incoming  # type: ignore[attr-defined] # the door's
+        self.request = Request(request)
+        self.gateway: Gateway = request.gateway  # type: ignore[attr-defined] # the door's
+        handler = getattr(self, METHODS.get(request.method or "", ""), self.no_method)
+        try:
+            reply: Reply = await handler(incoming)
+        except RefusedError as error:
+            return answer.refused(self.dialect, incoming.id, error)
+        except (ValueError, LedgerUnavailableError) as error:
+            return answer.refused(self.dialect, incoming.id, as_refusal(error))
+        return reply
+
+    async def no_method(self, incoming: Incoming) -> Reply:
+        """Refuse a method that the path does not have."""
+        raise RefusedError("method_not_allowed", "This path has another method.")
+
+
+class CallView(ProviderView):
+    """A path that carries calls of one wire format."""
+
+    format: Format
+
+    async def post(self, incoming: Incoming) -> Reply:
+        """Carry one call; the pump goes on when the client leaves."""
+        pump = await call.begin(self.gateway, incoming, self.format)
+        self.request._request.pump = pump  # the door tells it when the client leaves
+        return await asyncio.shield(pump.reply)
+
+
+class ChatCompletions(CallView):
+    """`POST /v1/chat/completions`."""
+
+    format = openai_chat  # type: ignore[assignment] # a module is a Format by its functions
+
+
+class Models(ProviderView):
+    """`GET /v1/models`."""
+
+    async def get(self, incoming: Incoming) -> Reply:
+        """List the models that this key may ask for; patterns name no model."""
+        caller = await self.gateway.callers.of(incoming.token)
+        names = [route.name for route in caller.catalog.row.routes if "*" not in route.name]
+        models = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "tollkeeper"}
+            for name in names
+            if matching.is_allowed(name, caller.key.allowed_models)
+        ]
+        body = msgspec.json.encode({"object": "list", "data": models})
+        headers = [JSON, *SAFE, (b"x-request-id", incoming.id.encode())]
+        return Reply(200, headers, body)
+
+
+def as_refusal(error: Exception) -> RefusedError:
+    """Return the refusal that an error of a lower floor means; one without a code is a fault."""
+    code = getattr(error, "code", None)
+    if code is None:
+        raise error
+    param = getattr(error, "param", None)
+    return RefusedError(code, str(error), param=param)
+
+
+def pump_of(request: HttpRequest) -> Pump | None:
+    """Return the pump that this request started."""
+    return getattr(request, "pump", None)

@@ -1,0 +1,12 @@
+"""Addresses of the gateway's package that Django answers; provider paths are in gateway.proxy.urls."""
+
+from django.urls import path
+
+from gateway.workers import views
+
+app_name = "gateway"
+urlpatterns = [
+    path("health", views.health, name="health-show"),
+    path("health/ready", views.ready, name="health-ready"),
+    path("metrics", views.metrics, name="metrics-show"),
+]
