@@ -5,13 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 
+from attribution.isolation.transaction import tenant
+from attribution.tenancy.models import Department, Role, User
+from tests.factories import (
+    make_budget,
+    make_cost_center,
+    make_department,
+    make_member,
+    make_organization,
+)
+
 
 class Books:
-    """Writes organizations and rollups through the owner's connection, committed."""
+    """An organization, and rollups written through the owner's connection; everything is committed."""
 
     def __init__(self, connection: psycopg.Connection, organization_id: UUID) -> None:
         self.connection = connection
@@ -19,16 +29,6 @@ class Books:
         self.connection.execute(
             "SELECT set_config('app.organization_id', %s, true), set_config('app.ledger', 'on', true)",
             [str(organization_id)],
-        )
-
-    def open(self, time_zone: str) -> None:
-        """Add the organization itself."""
-        self.connection.execute(
-            "INSERT INTO organization (id, slug, name, time_zone, reporting_currency, locale,"
-            " fiscal_start_month, retention_days, unknown_cost_center, anomaly_call_usd,"
-            " fail_open_when_db_down, policy_epoch, is_active, is_demo, created_at)"
-            " VALUES (%s, %s, 'Books', %s, 'USD', 'en', 1, 90, 'refuse', 0.1, false, 1, true, false, now())",
-            [self.organization_id, f"books-{self.organization_id.hex[:12]}", time_zone],
         )
 
     def rollup(
@@ -74,57 +74,31 @@ class Books:
     def budget(
         self, name: str, *, limit: str, spent: str = "0", center: UUID | None = None
     ) -> None:
-        """Add a monthly budget whose period holds now."""
-        budget_id, scope = uuid4(), "cost_center" if center else "organization"
+        """Add a monthly budget whose running period has spent something."""
+        scope = "cost_center" if center else "organization"
+        with tenant(self.organization_id):
+            budget = make_budget(name=name, limit=limit, scope=scope, scope_id=center)
         self.connection.execute(
-            "INSERT INTO budget (organization_id, id, name, scope, scope_id, scope_value, filters, period,"
-            " calendar, time_zone, enforcement, wait_ms, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, '', '{}', 'month', '{}', '', 'block', 0, now())",
-            [self.organization_id, budget_id, name, scope, center],
-        )
-        self.connection.execute(
-            "INSERT INTO budget_period (organization_id, budget_id, enforcement, starts_at, ends_at,"
-            " limit_amount, arm, spent, held, uncertain)"
-            " VALUES (%s, %s, 'block', date_trunc('month', now(), 'UTC'),"
-            " date_trunc('month', now(), 'UTC') + interval '1 month', %s, 1, %s, 0, 0)",
-            [self.organization_id, budget_id, Decimal(limit), Decimal(spent)],
+            "UPDATE budget_period SET spent = %s WHERE budget_id = %s", [Decimal(spent), budget.pk]
         )
 
-    def center(self, code: str, *, department: UUID | None = None) -> UUID:
+    def center(self, code: str, *, department: Department | None = None) -> UUID:
         """Add a cost center."""
-        center_id = uuid4()
-        self.connection.execute(
-            "INSERT INTO cost_center (organization_id, id, code, name, department_id, gl_account,"
-            " is_active, created_at) VALUES (%s, %s, %s, %s, %s, '', true, clock_timestamp())",
-            [self.organization_id, center_id, code, code.title(), department],
-        )
-        return center_id
+        with tenant(self.organization_id):
+            made = make_cost_center(code=code, name=code.title(), department=department)
+        return made.pk
 
-    def department(self, name: str) -> UUID:
+    def department(self, name: str) -> Department:
         """Add a department."""
-        department_id = uuid4()
-        self.connection.execute(
-            "INSERT INTO department (organization_id, id, name, is_active, created_at)"
-            " VALUES (%s, %s, %s, true, now())",
-            [self.organization_id, department_id, name],
-        )
-        return department_id
+        with tenant(self.organization_id):
+            return make_department(name=name)
 
-    def person(self, role: str, *, department: UUID | None = None) -> UUID:
-        """Add a person with a role; return who they are."""
-        user_id = uuid4()
-        self.connection.execute(
-            "INSERT INTO tollkeeper_user (id, email, name, password, language, theme, is_staff, is_active,"
-            " is_superuser, created_at)"
-            " VALUES (%s, %s, '', '!', '', 'system', false, true, false, now())",
-            [user_id, f"{role}-{user_id.hex[:12]}@example.com"],
-        )
-        self.connection.execute(
-            "INSERT INTO membership (organization_id, id, user_id, role, department_id, is_active,"
-            " created_at) VALUES (%s, %s, %s, %s, %s, true, now())",
-            [self.organization_id, uuid4(), user_id, role, department],
-        )
-        return user_id
+    def person(self, role: Role, *, department: Department | None = None) -> User:
+        """Add a person with a role."""
+        with tenant(self.organization_id):
+            membership = make_member(role=role, department=department)
+        user: User = membership.user
+        return user
 
 
 @contextmanager
@@ -135,8 +109,6 @@ def books(
 
     Every organization is a new one, so nothing needs to be removed afterwards.
     """
+    served = organization_id or make_organization(time_zone=time_zone).pk
     with psycopg.connect(owner_dsn) as connection:
-        made = Books(connection, organization_id or uuid4())
-        if organization_id is None:
-            made.open(time_zone)
-        yield made
+        yield Books(connection, served)

@@ -31,9 +31,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         user = form.get_user()
         login(request, user)
         return _with_choices(_back(request), user)
-    status = 200 if request.method != "POST" else 422
     context = {"form": form, "next": _next(request)}
-    return render(request, "attribution/tenancy/sign_in.html", context, status=status)
+    return render(request, "attribution/tenancy/sign_in.html", context)
 
 
 @require_POST

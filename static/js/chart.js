@@ -85,8 +85,6 @@ function draw(canvas) {
 const drawAll = () => document.querySelectorAll("canvas[data-chart]").forEach(draw);
 
 drawAll();
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.querySelector?.("canvas[data-chart]")) drawAll();
-});
+document.addEventListener("region:replaced", drawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 addEventListener("beforeprint", () => drawn.forEach((chart) => chart.resize()));

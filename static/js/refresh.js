@@ -12,13 +12,21 @@ async function check(region) {
   const { stamp, as_of: asOf, is_stale: isStale } = await answer.json();
   show(asOf, isStale);
   if (stamp === region.dataset.stamp) return;
+  await replace(region);
+}
+
+/** Scripts of a parsed document never run, and htmx would drop the charts' JSON: hence the parser. */
+async function replace(region) {
+  const answer = await fetch(location.href);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById(region.id);
+  if (!fresh) return; // signed out meanwhile: the next click says so
   const open = remember(region);
-  await window.htmx.ajax("GET", location.href, {
-    target: `#${region.id}`,
-    select: `#${region.id}`,
-    swap: "outerHTML show:none",
-  });
+  region.replaceWith(document.adoptNode(fresh));
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  window.htmx.process(fresh);
+  document.dispatchEvent(new CustomEvent("region:replaced"));
 }
 
 function show(asOf, isStale) {

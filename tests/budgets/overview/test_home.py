@@ -6,7 +6,6 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 from django.http import HttpResponseBase
@@ -15,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from attribution.tenancy.models import User
+from attribution.tenancy.models import Role, User
 from tests.rollups import books
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -28,7 +27,7 @@ def test_the_same_amount_stands_in_chart_table_and_file(owner_dsn: str) -> None:
         rnd, sales = made.center("RND"), made.center("SALES")
         made.rollup(hour(), center=rnd, cost="1.100000000001", calls=3)
         made.rollup(hour(), center=sales, cost="0.2")
-        person = made.person("manager")
+        person = made.person(Role.MANAGER)
     member = signed_in(person)
 
     page = member.get(OVERVIEW).content.decode()
@@ -51,7 +50,7 @@ def test_a_new_call_is_on_the_page_at_once_and_changes_the_stamp(owner_dsn: str)
     with books(owner_dsn) as made:
         center = made.center("RND")
         made.rollup(hour(), center=center, cost="0.5")
-        person = made.person("finance")
+        person = made.person(Role.FINANCE)
     member = signed_in(person)
     before = stamp(member)
 
@@ -72,7 +71,7 @@ def test_a_page_costs_the_same_number_of_queries_with_many_rows(
             made.rollup(hour(), center=center, cost="1")
             made.rollup(hour(), center=center, facet="user", value=f"u{n}", cost="1")
         made.latencies(hour(), [100, 200, 300])
-        person = made.person("manager")
+        person = made.person(Role.MANAGER)
     member = signed_in(person)
 
     with django_assert_max_num_queries(QUERIES):
@@ -86,7 +85,7 @@ def test_an_organization_without_any_row_gets_a_page_that_teaches(
     owner_dsn: str, language: str
 ) -> None:
     with books(owner_dsn) as made:
-        person = made.person("engineer")
+        person = made.person(Role.ENGINEER)
     member = signed_in(person)
 
     answer = member.get(OVERVIEW, headers={"Accept-Language": language})
@@ -104,7 +103,7 @@ def test_every_panel_is_a_file_and_a_table(owner_dsn: str, panel: str) -> None:
         made.rollup(hour(), center=center, cost="1")
         made.rollup(hour(), center=center, facet="user", value="=cmd()", cost="1")
         made.latencies(hour(), [100])
-        person = made.person("auditor")
+        person = made.person(Role.AUDITOR)
     member = signed_in(person)
 
     file = member.get(reverse("budgets:overview-download", args=[panel]))
@@ -118,7 +117,7 @@ def test_every_panel_is_a_file_and_a_table(owner_dsn: str, panel: str) -> None:
 def test_a_name_that_is_a_formula_is_harmless_in_a_file_and_on_the_page(owner_dsn: str) -> None:
     with books(owner_dsn) as made:
         made.rollup(hour(), facet="user", value="=1+1<script>", cost="1")
-        person = made.person("manager")
+        person = made.person(Role.MANAGER)
     member = signed_in(person)
 
     assert read_csv(member, "users")[0]["user"] == "'=1+1<script>"
@@ -133,7 +132,7 @@ def test_a_person_narrowed_to_a_department_sees_its_cost_centers_only(owner_dsn:
             made.rollup(hour(), center=center, cost="1")
         made.budget("Whole", limit="10")
         made.budget("SALES month", limit="10", center=sales)
-        person = made.person("manager", department=research)
+        person = made.person(Role.MANAGER, department=research)
     member = signed_in(person)
 
     page = member.get(OVERVIEW).content.decode()
@@ -150,7 +149,7 @@ def test_their_figures_and_cost_centers_are_not_there(owner_dsn: str) -> None:
         theirs.rollup(hour(), center=theirs.center("THEIRS"), cost="5")
         theirs.budget("Their budget", limit="10")
     with books(owner_dsn) as ours:
-        person = ours.person("owner")
+        person = ours.person(Role.OWNER)
     member = signed_in(person)
 
     page = member.get(OVERVIEW).content.decode()
@@ -162,7 +161,7 @@ def test_their_figures_and_cost_centers_are_not_there(owner_dsn: str) -> None:
 
 def test_a_filter_that_cannot_be_shown_is_named_and_the_default_shown(owner_dsn: str) -> None:
     with books(owner_dsn) as made:
-        person = made.person("manager")
+        person = made.person(Role.MANAGER)
     member = signed_in(person)
 
     page = member.get(OVERVIEW, {"range": "<b>century"}).content.decode()
@@ -183,7 +182,7 @@ def test_a_stranger_is_sent_to_sign_in() -> None:
 
 def test_every_page_comes_with_the_strict_content_policy(owner_dsn: str) -> None:
     with books(owner_dsn) as made:
-        person = made.person("manager")
+        person = made.person(Role.MANAGER)
     member = signed_in(person)
 
     policy = member.get(OVERVIEW)["Content-Security-Policy"]
@@ -196,9 +195,9 @@ def hour() -> datetime:
     return timezone.now().replace(minute=0, second=0, microsecond=0)
 
 
-def signed_in(user_id: UUID) -> Client:
+def signed_in(person: User) -> Client:
     client = Client()
-    client.force_login(User.objects.get(pk=user_id))
+    client.force_login(person)
     return client
 
 
