@@ -46,6 +46,7 @@ class Organization(models.Model):
         _("serve keys without hard budgets while the database is away"), default=False
     )
     policy_epoch = models.BigIntegerField(default=1, editable=False)
+    admissions_stopped_at = models.DateTimeField(null=True, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -89,9 +90,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("e-mail"), unique=True)
     name = models.CharField(_("name"), max_length=128, blank=True, default="")
     language = models.CharField(_("language"), max_length=16, blank=True, default="")
-    theme = models.CharField(
-        _("theme"), max_length=8, choices=Theme.choices, default=Theme.SYSTEM
-    )
+    theme = models.CharField(_("theme"), max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

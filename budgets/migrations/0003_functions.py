@@ -6,7 +6,7 @@ from attribution.isolation.operations import InstallSQL
 
 
 class Migration(migrations.Migration):
-    dependencies = [("budgets", "0002_isolation"), ("attribution", "0003_functions")]
+    dependencies = [("budgets", "0002_isolation"), ("attribution", "0004_admissions_stopped")]
 
     operations = [
         InstallSQL("budgets/alerts/raise.sql", "d27fbd09e1c5d38c"),
@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/relimit.sql", "5a519621486c1ed8"),
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
-        InstallSQL("budgets/reservations/stale.sql", "6528ba89c25f6943"),
+        InstallSQL("budgets/reservations/stale.sql", "b67f9e3a132dc3ac"),
         InstallSQL("budgets/reservations/admit.sql", "889f6b042760b70d"),
         InstallSQL("budgets/reservations/resolve.sql", "94bde230ce9cef6f"),
         InstallSQL("budgets/reservations/settle.sql", "5c59a252793c8d06"),
