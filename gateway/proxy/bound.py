@@ -99,8 +99,9 @@ def _input(size: Size, limits: Limits) -> tuple[int, str | None]:
     tools = TOOLS_OVERHEAD + TOOL_OVERHEAD * size.tools if size.tools else 0
     by_text = size.text_bytes + BASE_OVERHEAD + MESSAGE_OVERHEAD * size.messages + tools
     window = limits.context_window
-    if size.media is not None:
-        return (window, None) if window is not None else (by_text, size.media)
+    if size.media is not None or size.rounds > 1:  # what tools bring in has no bytes here either
+        unread = size.media or "tools"
+        return (window * size.rounds, None) if window is not None else (by_text, unread)
     return (by_text if window is None else min(by_text, window)), None
 
 

@@ -9,6 +9,7 @@ from gateway.proxy.protocols.fields import typed, whole
 from gateway.proxy.protocols.openai_stream import Meter
 from gateway.proxy.protocols.wire import Asked, Dialect, Json, Sending, Size
 
+NAME: Final = "openai_chat"
 DIALECT: Final[Dialect] = "openai"
 LARGEST_N = 128
 

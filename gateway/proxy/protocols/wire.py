@@ -135,8 +135,9 @@ class Meter(Protocol):
 
 
 class Format(Protocol):
-    """One wire format. Each module beside this one is one: `openai_chat: Format`."""
+    """One wire format. The modules named in `NAME` are: `openai_chat: Format`."""
 
+    NAME: str  # what records call this format
     DIALECT: Dialect  # shape of errors
 
     def parse_request(self, raw: bytes, path: Mapping[str, str]) -> Asked:
