@@ -1,7 +1,9 @@
 """Collects the admin of the package's rooms; `site` is the one the product mounts."""
 
+from attribution.ledger import admin as ledger
 from attribution.prices import admin as prices
 from attribution.tenancy import workbench
 from attribution.tenancy.admin import site
+from attribution.usage import admin as usage
 
-__all__ = ["prices", "site", "workbench"]
+__all__ = ["ledger", "prices", "site", "usage", "workbench"]

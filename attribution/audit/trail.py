@@ -21,7 +21,7 @@ Snapshot = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person, a program with its key, or the product itself."""
+    """Who acts: kind `user`, `api_key`, `command` or `system`."""
 
     kind: str
     id: UUID | None = None

@@ -187,7 +187,7 @@ def refuse_stranger(request: HttpRequest) -> HttpResponseBase:
 def actor(request: HttpRequest) -> Actor:
     """Return who acts, for the audit trail."""
     return Actor(
-        "person",
+        "user",
         request.user.pk,
         request.META.get("REMOTE_ADDR") or None,
         request.headers.get("X-Request-ID", "")[:64],

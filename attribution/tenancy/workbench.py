@@ -6,11 +6,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from attribution.audit.models import AuditEntry
-from attribution.tenancy import access, departments, people
+from attribution.tenancy import access, departments, people, shown_once
 from attribution.tenancy.access import OrganizationRequest
 from attribution.tenancy.admin import ReadOnlyAdmin, ScopedAdmin, site
 from attribution.tenancy.forms import (
@@ -171,8 +172,18 @@ class MembershipAdmin(ScopedAdmin):
         )
         obj.pk, obj.user = made.pk, made.user
         if password:
-            text = gettext("%(email)s signs in with the password %(password)s (shown only once).")
-            messages.warning(request, text % {"email": made.user.email, "password": password})
+            shown_once.keep(request, made.user.email, password)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        """Show the password of somebody new, once."""
+        shown = shown_once.answer(
+            request,
+            self.admin_site,
+            title=gettext("The password of somebody new"),
+            text=gettext("Hand it over personally: it is shown this once and kept nowhere."),
+            back=reverse("admin:attribution_membership_changelist"),
+        )
+        return shown or super().response_add(request, obj, post_url_continue)
 
 
 @admin.register(AuditEntry, site=site)

@@ -166,7 +166,7 @@ def _add_version(
         budget=budget,
         amount=amount,
         effective_at=at,
-        set_by_id=by.id if by.kind == "person" else None,
+        set_by_id=by.id if by.kind == "user" else None,
         reason=reason,
     )
 
