@@ -48,7 +48,9 @@ class Chaos:
         """Start everything, harm it, wait until it has healed, and report."""
         self.provider.start()
         limits = dict.fromkeys(("organization", "cost_center", "api_key"), self.options.limit)
-        self.world = self.tools.make_key_world(self.provider.url, limits=limits)
+        self.world = await asyncio.to_thread(
+            self.tools.make_key_world, self.provider.url, limits=limits
+        )
         env = {
             "TOLLKEEPER_JOURNAL_DIR": str(self.folder),
             "TOLLKEEPER_TEST_LOG": str(self.folder / "gateway.log"),
@@ -151,17 +153,17 @@ class Chaos:
         """Wait until nothing is held any more, at most as long as promised."""
         until = time.monotonic() + SETTLE_S
         began = time.monotonic()
-        while time.monotonic() < until and await asyncio.to_thread(self.open_calls):  # noqa: ASYNC110 -- another process
+        while time.monotonic() < until and await asyncio.to_thread(self.has_open_calls):  # noqa: ASYNC110 -- another process
             await asyncio.sleep(0.5)
         self.healed_s = round(time.monotonic() - began, 1)
 
-    def open_calls(self) -> int:
-        """Count calls that are still held."""
+    def has_open_calls(self) -> bool:
+        """Say whether a call is still held."""
         from attribution.isolation.transaction import tenant  # noqa: PLC0415
 
         with tenant(self.world.organization_id):
             ((count,),) = self.tools.rows("SELECT count(*) FROM v1_calls WHERE state = 'held'")
-        return int(count)
+        return bool(count)
 
     def report(self) -> dict[str, Any]:
         """Compare the books with the provider's."""
