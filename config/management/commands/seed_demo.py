@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from config import demo
+from config.demo import seeding
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Seed and tell."""
-        told = demo.seed(at=timezone.now())
+        told = seeding.seed(at=timezone.now())
         if options["json"]:
             self.stdout.write(json.dumps(told))
             return

@@ -26,7 +26,7 @@ from budgets.limits import revisions
 from budgets.limits.models import Budget, Enforcement, Scope, Threshold
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
-from config import demo_history, demo_upstreams
+from config.demo import history, upstreams
 from gateway.keys import tokens
 from gateway.keys.models import ApiKey
 
@@ -60,7 +60,7 @@ class Company:
     centers: tuple[Center, ...]
     default_center: str
     people: dict[Role, str]
-    teams: Callable[[str], tuple[demo_history.Team, ...]]  # given the domain of their addresses
+    teams: Callable[[str], tuple[history.Team, ...]]  # given the domain of their addresses
     near_center: str = ""
 
     @property
@@ -96,7 +96,7 @@ ACME = Company(
         Role.OWNER: "Olivia Owner",
         Role.AUDITOR: "Aiko Auditor",
     },
-    demo_history.acme,
+    history.acme,
     near_center="SUPPORT",
 )
 NORTHWIND = Company(
@@ -107,7 +107,7 @@ NORTHWIND = Company(
     (Center("LAB", "Laboratory", "Research", "7100", 300, 80),),
     "LAB",
     {Role.FINANCE: "Nadia Finance"},
-    demo_history.northwind,
+    history.northwind,
 )
 COMPANIES = (ACME, NORTHWIND)
 
@@ -118,7 +118,7 @@ def seed(*, at: datetime) -> dict[str, Any]:
     Each organization comes whole or not at all; one that exists is left alone. Passwords and the
     key follow from SECRET_KEY, so that the answer is the same every time.
     """
-    ingest.prepare((at - timedelta(days=demo_history.DAYS + 1)).date(), at.date())
+    ingest.prepare((at - timedelta(days=history.DAYS + 1)).date(), at.date())
     for company in COMPANIES:
         with tenant(company.id):
             if not Price.objects.shared().exists():
@@ -159,7 +159,7 @@ def _build(company: Company, *, at: datetime) -> None:
         organization=organization, provider="demo", model="demo", rates=DEMO_RATES,
         context_window=128_000, max_output_tokens=16_384, effective_from=BEGINNING, source="demo",
     )  # fmt: skip
-    demo_upstreams.create(at=at)
+    upstreams.create(at=at)
     _add_key(company, people.get(Role.ENGINEER))
     budgets = _add_budgets(company, people.get(Role.MANAGER), at=at)
     for batch in _batches(_history(company, at=at)):
@@ -235,7 +235,7 @@ def _watch(company: Company, budgets: dict[str, Budget]) -> None:
 def _history(company: Company, *, at: datetime) -> list[ingest.Event]:
     """Return the calls of 90 days; those that fill the budget near its limit are scaled to it."""
     zone = ZoneInfo(company.zone)
-    events = list(demo_history.calls(company.teams(company.domain), zone, until=at))
+    events = list(history.calls(company.teams(company.domain), zone, until=at))
     near = [center for center in company.centers if center.code == company.near_center]
     if not near:
         return events
@@ -276,7 +276,7 @@ def _scaled(tokens: Tokens, factor: Decimal) -> Tokens:
 def _months(company: Company, *, at: datetime) -> list[Window]:
     """Return the monthly windows from the first call of the history to now."""
     spec = PeriodSpec("month", ZoneInfo(company.zone))
-    instant, windows = at - timedelta(days=demo_history.DAYS), []
+    instant, windows = at - timedelta(days=history.DAYS), []
     while instant <= at and (window := window_at(spec, instant)):
         windows.append(window)
         instant = window.ends_at
