@@ -18,6 +18,7 @@ from config.data_folder import SEED, DataFolder, DataFolderError
 from config.embedded import EmbeddedServerError, EmbeddedServers, embedded_environment
 from config.terminal import introduction, say, step
 
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 -- only compared with
 READY_S = 60.0
 WORKER_STOP_S = 15.0
 # Held by the commands only: no process that answers requests or runs tasks may see them.
@@ -36,6 +37,8 @@ class Supervisor:
         self.env = {**os.environ, **_secrets(folder)}
         self.env.setdefault("TOLLKEEPER_JOURNAL_DIR", str(folder.path / "journal"))
         self.port = int(self.env.setdefault("PORT", "8000"))
+        bind = self.env.get("TOLLKEEPER_BIND", LOOPBACK)
+        self.host = LOOPBACK if bind == EVERYWHERE else bind
         self.drain_s = float(self.env.setdefault("TOLLKEEPER_DRAIN_S", "60"))
         self.servers: EmbeddedServers | None = None
         self.processes: list[Child] = []
@@ -58,10 +61,14 @@ class Supervisor:
         self.listener = self._listen()
         self.start_servers()
         self.run([sys.executable, "-m", "config.prepare", "--seed", str(self.folder.path)])
-        with step("Starting web, gateway, worker and beat"):
-            self._start_processes(self.listener.fileno())
+        env = self._environment_of_processes()
+        with step("Starting web and gateway"):
+            self._start_servers_of_requests(env, self.listener.fileno())
             self._wait_until_ready()
         self._introduce()
+        self._start_background(
+            env
+        )  # after them: at once, they would share the cores with the first page
         self._watch()
 
     def run(self, command: list[str]) -> None:
@@ -98,30 +105,38 @@ class Supervisor:
 
     def _listen(self) -> socket.socket:
         # Bound here and inherited, so that a server process that dies does not take the port with it.
-        address = (self.env.get("TOLLKEEPER_BIND", "127.0.0.1"), self.port)
+        address = (self.env.get("TOLLKEEPER_BIND", LOOPBACK), self.port)
         try:
             return socket.create_server(address, backlog=2048)
         except OSError as error:
             text = f"Port {self.port} is taken by another program; set PORT. ({error.strerror})"
             raise InstanceError(text) from error
 
-    def _start_processes(self, descriptor: int) -> None:
-        env = {name: value for name, value in self.env.items() if name not in COMMAND_SETTINGS}
+    def _environment_of_processes(self) -> dict[str, str]:
+        withheld = {*COMMAND_SETTINGS, *(f"{name}_FILE" for name in COMMAND_SETTINGS)}
+        env = {name: value for name, value in self.env.items() if name not in withheld}
         Path(env["TOLLKEEPER_JOURNAL_DIR"]).mkdir(parents=True, exist_ok=True)
+        return env
+
+    def _start_servers_of_requests(self, env: dict[str, str], descriptor: int) -> None:
         server = [sys.executable, "-m", "config.server", "--fd", str(descriptor)]
-        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
-        worker = [*celery, "worker", "--concurrency=2", "--loglevel=WARNING"]
-        worker += ["--without-gossip", "--without-mingle"]
-        beat = [*celery, "beat", "--scheduler=config.celery:OneBeat", "--loglevel=WARNING"]
         self.processes = [
             Child(name=f"server-{number}", argv=server, env=env, pass_fds=(descriptor,))
             for number in range(1, int(env.get("TOLLKEEPER_PROCESSES", "1")) + 1)
         ]
+        for child in self.processes:
+            child.start()
+
+    def _start_background(self, env: dict[str, str]) -> None:
+        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
+        worker = [*celery, "worker", "--concurrency=2", "--loglevel=WARNING"]
+        worker += ["--without-gossip", "--without-mingle"]
+        beat = [*celery, "beat", "--scheduler=config.celery:OneBeat", "--loglevel=WARNING"]
         self.background = [
             Child(name="worker", argv=worker, env=env),
             Child(name="beat", argv=beat, env=env),
         ]
-        for child in (*self.processes, *self.background):
+        for child in self.background:
             child.start()
 
     def _wait_until_ready(self) -> None:
@@ -129,13 +144,13 @@ class Supervisor:
         while not self._answers():
             if time.monotonic() > until:
                 raise InstanceError("The server does not answer; its messages stand above.")
-            for child in (*self.processes, *self.background):
+            for child in self.processes:
                 if child.pid is None:
                     raise InstanceError(f"{child.name} does not start; its messages stand above.")
             time.sleep(0.1)
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=2)
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == http.HTTPStatus.OK
@@ -156,7 +171,7 @@ class Supervisor:
                 say(f"{child.name} had ended and was started again.")
 
     def _introduce(self) -> None:
-        origin = f"http://127.0.0.1:{self.port}"
+        origin = f"http://{self.host}:{self.port}"
         seed = self.folder.read_json(SEED) or {}
         outside = self.env.get("PLATFORM_DATABASE_URL", self.env.get("DATABASE_URL"))
         told = {

@@ -42,6 +42,7 @@ class Instance:
             )
         told = eventually((folder / "demo.json").exists, seconds=START_S)
         assert told, (folder / "output").read_text()
+        assert eventually(lambda: self.child("OneBeat") is not None)  # the last to be started
 
     def children(self) -> dict[int, str]:
         """List the processes right below the supervisor."""
