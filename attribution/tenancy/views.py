@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -26,7 +26,7 @@ THEME_COOKIE = "theme"
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Ask for e-mail and password; go where the person wanted to go."""
-    form = AuthenticationForm(request, data=request.POST or None)
+    form = AuthenticationForm(request, data=_lowered(request.POST) or None)
     if request.method == "POST" and form.is_valid():
         user = form.get_user()
         login(request, user)
@@ -70,6 +70,14 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     if isinstance(request.user, User):
         User.objects.filter(pk=request.user.pk).update(theme=theme)
     return _remember(_back(request), THEME_COOKIE, theme)
+
+
+def _lowered(form: QueryDict) -> QueryDict:
+    """Return the form with the e-mail address as it is stored: in small letters."""
+    changed = form.copy()
+    if "username" in changed:
+        changed["username"] = str(changed["username"]).strip().lower()
+    return changed
 
 
 def _organization_id(request: HttpRequest, slug: str) -> UUID:

@@ -49,6 +49,7 @@ def daily(scene: Scene, days: list[spend.DayCost], budgets: list[Standing]) -> C
         series=(*series, *_pace(scene, budgets, dates)) if series else (),
         table=_daily_table(dates, series),
         shaded=charts.weekends(dates),
+        texts={"total": gettext("Total")},
     )
 
 

@@ -140,12 +140,15 @@ def together(standings: list[Standing]) -> Standing | None:
         scope=Scope.ORGANIZATION,
         scope_id=None,
         ticks=(),
-        **{f: _sum(parts, f) for f in ("limit", "spent", "held", "uncertain")},
+        limit=_sum(one.limit for one in parts),
+        spent=_sum(one.spent for one in parts),
+        held=_sum(one.held for one in parts),
+        uncertain=_sum(one.uncertain for one in parts),
     )
 
 
-def _sum(standings: list[Standing], field: str) -> Decimal:
-    return sum((getattr(one, field) for one in standings), start=Decimal(0))
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, start=Decimal(0))
 
 
 def _covered(filters: Filters) -> Q:

@@ -1,7 +1,7 @@
 /** Draws every canvas[data-chart] from the JSON beside it; reads colours anew when the theme changes. */
 
 import { font, token } from "./ink.js";
-import { SHAPES, spoken } from "./shapes.js";
+import { SHAPES, spoken, summed } from "./shapes.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const drawn = new Map();
@@ -20,7 +20,7 @@ const shading = {
   },
 };
 
-const tooltip = (unit) => ({
+const tooltip = ({ unit, texts }) => ({
   backgroundColor: token("surface"),
   borderColor: token("line-strong"),
   borderWidth: 1,
@@ -30,8 +30,13 @@ const tooltip = (unit) => ({
   bodyFont: font(),
   cornerRadius: 4,
   filter: (item) => item.parsed.y !== 0,
-  itemSort: (a, b) => (b.parsed.y ?? 0) - (a.parsed.y ?? 0),
-  callbacks: { label: (item) => spoken(item, unit) },
+  footerColor: token("text"),
+  footerFont: font(),
+  itemSort: (a, b) => b.datasetIndex - a.datasetIndex,
+  callbacks: {
+    label: (item) => spoken(item, unit),
+    footer: (items) => summed(items, texts.total, unit),
+  },
 });
 
 function follow(event, points, chart) {
@@ -59,7 +64,7 @@ function reader(canvas) {
     chart.setActiveElements(points);
     chart.tooltip.setActiveElements(points, { x: 0, y: 0 });
     chart.update("none");
-    voice.textContent = [chart.tooltip.title, ...chart.tooltip.body.map((b) => b.lines)].flat().join(", ");
+    voice.textContent = [chart.tooltip.title, ...chart.tooltip.body.map((b) => b.lines), chart.tooltip.footer].flat(2).join(", ");
   };
 }
 
@@ -72,7 +77,7 @@ function draw(canvas) {
     onClick: follow,
     plugins: {
       legend: { display: false },
-      tooltip: tooltip(data.unit),
+      tooltip: tooltip(data),
       shading: { days: data.shaded, colour: token("weekend") },
     },
   });

@@ -20,7 +20,7 @@ const line = (series, index) => ({
   borderDash: series.dashed ? [5, 4] : [],
   pointStyle: MARKERS[index % MARKERS.length],
   pointRadius: series.values.length > 60 || series.hue === "pace" ? 0 : 2.5,
-  pointHoverRadius: 5,
+  pointHoverRadius: series.hue === "pace" ? 0 : 5,
   spanGaps: true,
   stack: series.label,
 });
@@ -89,3 +89,10 @@ export const SHAPES = { stacked, lines, doughnut };
 /** The words of a tooltip; Chart.js draws them on the canvas, so no name becomes markup. */
 export const spoken = (item, unit) =>
   `${item.dataset.label ?? item.label}: ${full(item.parsed.y ?? item.parsed)} ${unit}`;
+
+/** The sum of a stack, under its parts. */
+export function summed(items, total, unit) {
+  const parts = items.filter((item) => item.dataset.stack === "cost");
+  if (parts.length < 2) return "";
+  return `${total}: ${full(parts.reduce((sum, item) => sum + item.parsed.y, 0))} ${unit}`;
+}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+Colour = tuple[float, float, float]
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = (ROOT / "static/css/tokens.css").read_text()
 THEMES = {
@@ -53,31 +54,31 @@ BLINDNESS = {
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(("front", "back"), TEXT_PAIRS)
-def test_text_has_the_contrast_of_wcag_aa(theme, front, back):
+def test_text_has_the_contrast_of_wcag_aa(theme: str, front: str, back: str) -> None:
     assert contrast(token(theme, front), token(theme, back)) >= 4.5
 
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(("front", "back"), MARK_PAIRS)
-def test_marks_have_the_contrast_of_wcag_aa(theme, front, back):
+def test_marks_have_the_contrast_of_wcag_aa(theme: str, front: str, back: str) -> None:
     assert contrast(token(theme, front), token(theme, back)) >= 3
 
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("blindness", BLINDNESS)
-def test_the_eight_hues_stay_apart_for_every_kind_of_eye(theme, blindness):
+def test_the_eight_hues_stay_apart_for_every_kind_of_eye(theme: str, blindness: str) -> None:
     colours = [oklab(seen(token(theme, name), blindness)) for name in CHART]
 
     assert min(math.dist(a, b) for a, b in combinations(colours, 2)) >= 0.08
 
 
-def test_the_dark_palette_of_the_system_is_the_one_that_a_person_may_choose():
+def test_the_dark_palette_of_the_system_is_the_one_that_a_person_may_choose() -> None:
     by_system = TOKENS.split("prefers-color-scheme: dark", 1)[1]
 
     assert declarations(by_system) == declarations(THEMES["dark"])
 
 
-def test_no_colour_stands_outside_the_tokens():
+def test_no_colour_stands_outside_the_tokens() -> None:
     files = [
         *ROOT.glob("static/css/*.css"),
         *ROOT.glob("static/js/*.js"),
@@ -96,36 +97,38 @@ def test_no_colour_stands_outside_the_tokens():
     assert found == set()
 
 
-def declarations(css):
+def declarations(css: str) -> dict[str, str]:
     return dict(re.findall(r"(--[\w-]+): ([^;]+);", css))
 
 
-def token(theme, name):
+def token(theme: str, name: str) -> Colour:
     text = declarations(THEMES[theme])[f"--{name}"]
-    return tuple(linear(int(text[n : n + 2], 16) / 255) for n in (1, 3, 5))
+    red, green, blue = (linear(int(text[n : n + 2], 16) / 255) for n in (1, 3, 5))
+    return red, green, blue
 
 
-def linear(part):
-    return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+def linear(part: float) -> float:
+    return part / 12.92 if part <= 0.04045 else math.pow((part + 0.055) / 1.055, 2.4)
 
 
-def contrast(front, back):
+def contrast(front: Colour, back: Colour) -> float:
     dark, light = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in (front, back))
     return (light + 0.05) / (dark + 0.05)
 
 
-def seen(colour, blindness):
-    return [
-        max(0, sum(m * part for m, part in zip(row, colour, strict=True)))
+def seen(colour: Colour, blindness: str) -> Colour:
+    red, green, blue = (
+        max(0.0, sum(m * part for m, part in zip(row, colour, strict=True)))
         for row in BLINDNESS[blindness]
-    ]
+    )
+    return red, green, blue
 
 
-def oklab(colour):
+def oklab(colour: Colour) -> Colour:
     r, g, b = colour
-    long = (0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b) ** (1 / 3)
-    medium = (0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b) ** (1 / 3)
-    short = (0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b) ** (1 / 3)
+    long = math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
+    medium = math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
+    short = math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
     return (
         0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
         1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,

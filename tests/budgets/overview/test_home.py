@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from django.http import HttpResponseBase
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -205,9 +205,9 @@ def read_csv(member: Client, panel: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(download(member, panel).content.decode())))
 
 
-def download(member: Client, panel: str, query: str = "") -> HttpResponseBase:
+def download(member: Client, panel: str, query: str = "") -> HttpResponse:
     return member.get(reverse("budgets:overview-download", args=[panel]) + query)
 
 
 def stamp(member: Client) -> str:
-    return member.get(reverse("budgets:overview-stamp")).json()["stamp"]
+    return str(member.get(reverse("budgets:overview-stamp")).json()["stamp"])
