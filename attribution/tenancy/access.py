@@ -83,6 +83,8 @@ class OrganizationMiddleware:
         if not isinstance(request.user, User):
             return refuse_stranger(request)
         place(request, belongings(request.user.pk))
+        if not rule.allows(request.method or "", _role(request)):
+            raise PermissionDenied
         return None
 
 
@@ -247,6 +249,15 @@ def loaded(rows: QuerySet[M], public_id: str) -> M:
     if found is None:
         raise Http404
     return found
+
+
+def _role(request: HttpRequest) -> str:
+    """Return the role in the organization of the session, before it is entered."""
+    served = cast("OrganizationRequest", request)
+    found = [m.role for m in served.memberships if m.organization_id == served.organization_id]
+    if not found:
+        return ""
+    return roles.OWNER if served.user.is_superuser else found[0]
 
 
 def _admitted(request: HttpRequest, name: str, organization_id: UUID) -> OrganizationRequest:

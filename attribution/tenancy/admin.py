@@ -58,8 +58,8 @@ class TenantSite(admin.AdminSite):
         return redirect_to_login(request.GET.get("next", "/admin/"))
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        """Leave out the redirect by content type: it takes bare primary keys of any table."""
-        dropped = {"view_on_site"}
+        """Leave out what takes bare primary keys of any table, and what nothing here uses."""
+        dropped = {"view_on_site", "autocomplete"}
         return [u for u in super().get_urls() if getattr(u, "name", "") not in dropped]
 
 
@@ -78,14 +78,11 @@ class HistoryLine:
 class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Rows of the organization being served, by the permission table, with an audit entry each.
 
-    `is_read_only` closes every way to write. `is_deletable` is for rows nothing refers to: others
-    are deactivated. `is_policy` raises the policy fence before a row changes. `narrowed_by` is the
+    `is_policy` raises the policy fence before a row changes. `narrowed_by` is the
     look-up to a department; without one, people narrowed to a department do not see these rows.
     """
 
     form = ScopedForm
-    is_read_only = False
-    is_deletable = False
     is_policy = False
     narrowed_by = ""
     list_per_page = PER_PAGE
@@ -117,26 +114,19 @@ class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Ask the permission table."""
-        served = cast("OrganizationRequest", request)
-        if access.is_narrowed(served) and not self.narrowed_by:
-            return False
-        return roles.may_read(self._rows(), access.role_of(served))
+        return self._may(request, "changelist", "GET")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Ask the permission table, except for what nobody changes."""
-        return (
-            not self.is_read_only
-            and self.has_view_permission(request)
-            and roles.may_write(self._rows(), access.role_of(cast("OrganizationRequest", request)))
-        )
+        """Ask the permission table."""
+        return self._may(request, "change", "POST")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Let in whoever may change."""
-        return self.has_change_permission(request)
+        """Ask the permission table."""
+        return self._may(request, "add", "POST")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let delete only what nothing refers to."""
-        return self.is_deletable and self.has_change_permission(request)
+        """Ask the permission table."""
+        return self._may(request, "delete", "POST")
 
     def get_urls(self) -> list[URLPattern]:
         """Leave out the nameless redirect of old Django versions: it has no row in the table."""
@@ -213,14 +203,15 @@ class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         """Answer the same 404 for foreign and missing ids."""
         raise Http404
 
-    def _rows(self) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}"
+    def _may(self, request: HttpRequest, verb: str, method: str) -> bool:
+        served = cast("OrganizationRequest", request)
+        if access.is_narrowed(served) and not self.narrowed_by:
+            return False
+        return may(served, self.model, verb, method)
 
 
 class ReadOnlyAdmin(ScopedAdmin):
     """Rows that only functions of the database write: to look at, search and filter."""
-
-    is_read_only = True
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Offer no bulk action."""
@@ -246,9 +237,8 @@ class ScopedInline(admin.TabularInline):  # type: ignore[type-arg]  # not generi
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Follow the permission table for the page's rows."""
-        opts = self.parent_model._meta
-        role = access.role_of(cast("OrganizationRequest", request))
-        return roles.may_write(f"{opts.app_label}_{opts.model_name}", role)
+        served = cast("OrganizationRequest", request)
+        return may(served, self.parent_model, "change", "POST")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Follow the permission table for the page's rows."""
@@ -257,6 +247,13 @@ class ScopedInline(admin.TabularInline):  # type: ignore[type-arg]  # not generi
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Follow the permission table for the page's rows."""
         return self.has_change_permission(request)
+
+
+def may(request: OrganizationRequest, model: type[Model], verb: str, method: str) -> bool:
+    """Say whether the permission table lets this person do something with rows of a kind."""
+    rows = model._meta.label_lower.replace(".", "_")
+    rule = roles.rule(f"admin:{rows}_{verb}")
+    return rule is not None and rule.allows(method, access.role_of(request))
 
 
 def offered(request: OrganizationRequest, model: type[Model]) -> QuerySet[Any]:

@@ -55,14 +55,14 @@ TABLE: dict[str, Rule] = {
     "admin:index": Rule(READERS),
     "admin:app_list": Rule(READERS),
     "admin:jsi18n": Rule(READERS),
-    "admin:autocomplete": Rule(READERS),
     "admin:login": PUBLIC,
     "admin:logout": Rule(NOBODY, READERS),
     "admin:password_change": Rule(READERS, READERS),
     "admin:password_change_done": Rule(READERS),
 }
 
-# Who reads and who changes each kind of row in the admin; its URLs follow by rule.
+# Who reads and who changes each kind of row in the admin; its URLs follow by rule. Nobody deletes:
+# rows are deactivated, archived, revoked, so that history stays.
 ROWS: dict[str, Rule] = {
     "attribution_organization": Rule(CONTROL, frozenset({OWNER})),
     "attribution_department": Rule(READERS, OFFICE),
@@ -78,6 +78,7 @@ ROWS: dict[str, Rule] = {
     "gateway_upstream": Rule(CONTROL, frozenset({OWNER})),
     "gateway_route": Rule(READERS, frozenset({OWNER})),
 }
+MADE_BY_COMMAND = frozenset({"attribution_organization"})
 VERBS = ("changelist", "add", "history", "delete", "change")
 
 
@@ -90,20 +91,13 @@ def rule(url_name: str) -> Rule | None:
     rows, _, verb = url_name.removeprefix("admin:").rpartition("_")
     if rows not in ROWS or verb not in VERBS:
         return None
-    return _rule_of(verb, ROWS[rows])
+    return _rule_of(verb, rows)
 
 
-def may_read(rows: str, role: str) -> bool:
-    """Say whether a role may see rows of a kind (`app_model`) in the admin."""
-    return rows in ROWS and ROWS[rows].allows("GET", role)
-
-
-def may_write(rows: str, role: str) -> bool:
-    """Say whether a role may change rows of a kind (`app_model`) in the admin."""
-    return rows in ROWS and ROWS[rows].allows("POST", role)
-
-
-def _rule_of(verb: str, row: Rule) -> Rule:
-    if verb in {"add", "delete"}:
+def _rule_of(verb: str, rows: str) -> Rule:
+    row = ROWS[rows]
+    if verb == "delete" or (verb == "add" and rows in MADE_BY_COMMAND):
+        return Rule(NOBODY)
+    if verb == "add":
         return Rule(row.writes, row.writes)
     return Rule(row.reads) if verb == "history" else row

@@ -54,10 +54,6 @@ class OrganizationAdmin(ScopedAdmin):
         served = cast("OrganizationRequest", request)
         return Organization.objects.filter(pk=served.organization.pk)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Organizations are made by a command of the platform."""
-        return False
-
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the cost centers by name where the column holds an id."""
         if db_field.name == "default_cost_center_id":

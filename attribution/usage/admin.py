@@ -101,7 +101,15 @@ class UsageRecordAdmin(FactAdmin):
     """One row per metered call."""
 
     narrowed_by = "department_id"
-    list_display = ["occurred_at", "user_id", "shown_model", "state", "shown_cost", "http_status", "id"]
+    list_display = [
+        "occurred_at",
+        "user_id",
+        "shown_model",
+        "state",
+        "shown_cost",
+        "http_status",
+        "id",
+    ]
     list_filter = [DaysFilter, CostCenterFilter, "state", "is_estimated"]
     search_fields = ["id"]
     search_help_text = _("A call's id (X-Request-ID), or a user, model or feature as written.")
