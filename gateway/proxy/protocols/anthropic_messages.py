@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.proxy.protocols import fields, strict_json
-from gateway.proxy.protocols.anthropic_stream import Meter, enrich, read_answer
+from gateway.proxy.protocols import anthropic_stream, fields, strict_json
+from gateway.proxy.protocols.anthropic_stream import Meter
 from gateway.proxy.protocols.fields import typed, whole
 from gateway.proxy.protocols.wire import Asked, Dialect, Json, Sending, Size
 
@@ -31,7 +31,9 @@ SERVER_TOOLS = ("web_search_", "web_fetch_")
 # These think unasked: claude-sonnet-5, but not claude-opus-4-6 or claude-3-5-haiku.
 THINKERS = re.compile(r"claude-[a-z]+-([5-9]|\d\d)(?!\d)")
 OWN_TOOL_BYTES = 2048  # their built-in description is no text of the request
-__all__ = ["Meter", "enrich", "read_answer"]
+
+read_answer = anthropic_stream.read_answer
+enrich = anthropic_stream.enrich
 
 
 def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.proxy.protocols import fields, gemini_body, strict_json
+from gateway.proxy.protocols import fields, gemini_body, gemini_stream, strict_json
 from gateway.proxy.protocols.fields import typed, whole
-from gateway.proxy.protocols.gemini_stream import Meter, enrich, read_answer
+from gateway.proxy.protocols.gemini_stream import Meter
 from gateway.proxy.protocols.wire import Asked, Dialect, Json, Sending, Size
 
 NAME: Final = "gemini_generate"
@@ -33,7 +33,9 @@ KNOWN_CONFIG = frozenset(
 OWN_TOOLS = ("functionDeclarations",)  # all others run at the provider, without a limit
 # These do not think; all later ones do, unless told not to.
 THOUGHTLESS = re.compile(r"gemini-(1|2\.0)|gemma|learnlm")
-__all__ = ["Meter", "enrich", "read_answer"]
+
+read_answer = gemini_stream.read_answer
+enrich = gemini_stream.enrich
 
 
 def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:

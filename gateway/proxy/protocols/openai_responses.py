@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.proxy.protocols import fields, strict_json
+from gateway.proxy.protocols import fields, openai_responses_stream, strict_json
 from gateway.proxy.protocols.fields import typed, whole
 from gateway.proxy.protocols.openai_chat import CLIENT_TOOLS, INSTRUCTIONS, REASONERS
-from gateway.proxy.protocols.openai_responses_stream import Meter, enrich, read_answer
+from gateway.proxy.protocols.openai_responses_stream import Meter
 from gateway.proxy.protocols.wire import Asked, Dialect, InvalidRequestError, Json, Sending, Size
 
 NAME: Final = "openai_responses"
@@ -37,7 +37,9 @@ PLAIN_PARTS = ("input_text", "output_text", "text", "refusal", "summary_text", "
 OWN_TOOLS = (*CLIENT_TOOLS, "local_shell", "apply_patch")  # the client itself runs them
 OWN_TOOL_BYTES = 2048  # their built-in description is no text of the request
 SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview")
-__all__ = ["Meter", "enrich", "read_answer"]
+
+read_answer = openai_responses_stream.read_answer
+enrich = openai_responses_stream.enrich
 
 
 def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:
