@@ -9,7 +9,7 @@ import collections
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -141,7 +141,8 @@ class Pump:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.relay = Relay()
         self.task: asyncio.Task[None] | None = None
-        self.is_left = self._is_sending = self._is_sent = False
+        self.is_left = self._is_sending = self.is_sent = False
+        self.is_open = False  # granted, and not yet handed to the ledger for settling
         self._began = time.monotonic()
         self._first_byte: float | None = None
         self._attempts = 0
@@ -187,7 +188,7 @@ class Pump:
             remaining = await self._reserve()
             await self._carry(remaining)
         except FailedError as failure:
-            await self.pumps.money.settle(failure.settlement)
+            await self._settle(failure.settlement)
             self._answer(failure.reply)
         except RefusedError as error:
             self._answer(answer.refused(plan.format.DIALECT, plan.id, error))
@@ -210,6 +211,7 @@ class Pump:
         if outcome == "budget_reserved" and self.plan.reservation.wait:
             outcome, detail = await self._wait(detail)
         if outcome == "granted":
+            self.is_open = True
             remaining: str | None = detail.get("remaining")
             return remaining
         if outcome in {"budget_exceeded", "budget_reserved"}:
@@ -284,13 +286,13 @@ class Pump:
         """Settle a call whose client left before its first answer byte could be metered."""
         self._is_sending = False
         carried = self._carried(target, status=None, code="client_gone")
-        if not self._is_sent:
+        if not self.is_sent:
             settlement = released(carried)
         elif self.plan.asked.is_stream:
             settlement = bill(carried, Seen())
         else:
             settlement = given_up(carried)
-        await self.pumps.money.settle(settlement)
+        await self._settle(settlement)
 
     # -- sending
 
@@ -372,7 +374,7 @@ class Pump:
         return await self.pumps.client.open(request)
 
     def _on_send(self) -> None:
-        self._is_sent = True
+        self.is_sent = True
         self.pumps.money.journal.sent(self.plan.id)
 
     # -- answers
@@ -385,7 +387,7 @@ class Pump:
         if seen.is_error and seen.usage is None:
             raise self._unpaid(target, response.status)
         settlement = bill(self._carried(target, status=response.status), seen)
-        detail = await self.pumps.money.settle(settlement)
+        detail = await self._settle(settlement)
         costs = self._costs(settlement)
         body = self.plan.format.enrich(raw, costs) if self.plan.is_enriched else raw
         headers = wire_headers.to_client(response.headers, is_stream=False)
@@ -417,7 +419,7 @@ class Pump:
             settlement = bill(
                 self._carried(target, status=response.status, code=code), seen, more_output=more
             )
-        await self.pumps.money.settle(settlement)
+        await self._settle(settlement)
         if code not in {"", "client_gone"}:
             await self.relay.put(self._error_event(code))
         await self.relay.put(meter.tail(self._costs(settlement) if plan.is_enriched else None))
@@ -488,6 +490,10 @@ class Pump:
         return FailedError(settlement, self._refusal("upstream_error", _TEXTS["upstream_error"]))
 
     # -- small things
+
+    async def _settle(self, settlement: Settlement) -> Mapping[str, Any]:
+        self.is_open = False
+        return await self.pumps.money.settle(settlement)
 
     def _carried(self, target: Target, *, status: int | None, code: str = "") -> Carried:
         plan, now = self.plan, time.monotonic()
@@ -608,6 +614,8 @@ class Pumps:
         self._open.discard(pump)
         if not task.cancelled() and (error := task.exception()):
             logger.error("pump.failed", extra={"call": pump.plan.id}, exc_info=error)
+            if pump.is_open:
+                self.money.give_up(pump.plan.id, is_sent=pump.is_sent)
 
 
 def _wake(future: "asyncio.Future[None] | None") -> None:

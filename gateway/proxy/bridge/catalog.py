@@ -189,9 +189,9 @@ def spec(budget: BudgetRow, fiscal_start_month: int) -> PeriodSpec:
     return PeriodSpec(
         budget.period,
         ZoneInfo(budget.time_zone),
-        start_month=int(given.get("start_month", month)),
-        week_start=int(given.get("week_start", 0)),
-        pattern=given.get("pattern", ""),
+        start_month=int(given.get("start_month") or month),
+        week_start=int(given.get("week_start") or 0),
+        pattern=given.get("pattern") or "",
         **dates,
     )
 

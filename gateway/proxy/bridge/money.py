@@ -179,6 +179,11 @@ class Money:
         """Release the hold of a call that nobody waits for; without a hold this does nothing."""
         self._hold(self._settle(Settlement(item.id, "released", error_code="ledger_unavailable")))
 
+    def give_up(self, call: str, *, is_sent: bool) -> None:
+        """Settle a call whose pump broke: uncertain once it was sent, else released."""
+        state = "uncertain" if is_sent else "released"
+        self._hold(self._settle(Settlement(call, state, error_code="gateway_failed")))
+
     def forget(self, call: str) -> None:
         """Note that a call was refused: it has no hold."""
         self.journal.resolved([call])

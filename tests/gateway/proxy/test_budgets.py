@@ -1,0 +1,155 @@
+"""Hard budgets at the front door: refused before anything is sent, never overshot, never leaked."""
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+
+from tests import factories
+from tests.gateway.conftest import Start
+from tests.gateway.running import House, aside, make_house
+
+HIDDEN = {"is_amount_hidden": True}
+
+
+async def test_a_used_up_budget_refuses_and_names_itself(house: House, start: Start) -> None:
+    await house.make(factories.make_budget, limit="0.000001", name="Team")
+
+    async with start(house) as (client, _, provider):
+        answer = await client.chat(max_tokens=100)
+        [call] = await client.calls()
+
+        assert provider.books.lines() == []
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (402, "budget_exceeded")
+    assert answer.headers["x-should-retry"] == "false"
+    assert error["budget"]["name"] == "Team"
+    assert Decimal(error["budget"]["limit"]) == Decimal("0.000001")
+    assert Decimal(error["budget"]["needed"]) > Decimal("0.0002")
+    assert (call["state"], call["error_code"]) == ("denied", "budget_exceeded")
+    assert str(call["call_id"]) == answer.headers["x-request-id"]
+
+
+async def test_a_key_may_hide_the_amounts(committed: None, start: Start) -> None:
+    house = await aside(make_house, key=HIDDEN)
+    await house.make(factories.make_budget, limit="0.000001", name="Team")
+
+    async with start(house) as (client, _, _):
+        answer = await client.chat()
+
+    assert set(answer.json()["error"]["budget"]) == {"id", "name", "ends_at"}
+
+
+async def test_what_is_left_stands_in_the_answer(house: House, start: Start) -> None:
+    await house.make(factories.make_budget, limit="1")
+
+    async with start(house) as (client, _, _):
+        answer = await client.chat()
+
+    assert answer.headers["x-budget-remaining-usd"] == "0.999963"
+
+
+async def test_parallel_calls_never_pass_three_nested_limits(house: House, start: Start) -> None:
+    center, department = house.center, house.center.department_id
+    hold = Decimal("0.000285")  # 85 tokens read at most, 100 written
+    limit = str(hold * 10)
+    await house.make(factories.make_budget, limit=limit, wait_ms=0)
+    await house.make(
+        factories.make_budget,
+        limit=limit,
+        scope="department",
+        scope_id=department,
+        wait_ms=0,
+    )
+    await house.make(
+        factories.make_budget,
+        limit=limit,
+        scope="cost_center",
+        scope_id=center.pk,
+        wait_ms=0,
+    )
+
+    async with start(house) as (client, _, provider):
+        answers = await asyncio.gather(
+            *(client.chat("hi @slow=0.5", max_tokens=100) for _ in range(40))
+        )
+        calls = await client.calls()
+        periods = await client.rows("SELECT * FROM v1_periods WHERE organization_id = %s")
+        billed = len(provider.books.lines())
+
+    codes = Counter(answer.status_code for answer in answers)
+    granted = codes[200]
+    holds = {call["hold_amount"] for call in calls}
+    assert len(holds) == 1
+    assert granted == billed == int(Decimal(limit) / holds.pop())
+    assert codes == {200: granted, 429: 40 - granted}
+    running = [period for period in periods if period["spent"]]
+    assert len(running) == 3
+    for period in running:
+        assert period["held"] == period["uncertain"] == 0
+        assert period["spent"] == granted * Decimal("0.000038")
+
+
+async def test_a_call_waits_its_turn_until_open_calls_settle(house: House, start: Start) -> None:
+    await house.make(factories.make_budget, limit="0.0005", wait_ms=3000)
+
+    async with start(house) as (client, _, _):
+        answers = await asyncio.gather(
+            *(client.chat("hi @slow=0.2", max_tokens=100) for _ in range(4))
+        )
+        calls = await client.calls()
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert {call["state"] for call in calls} == {"settled"}
+
+
+async def test_a_call_that_waited_in_vain_is_refused_once(house: House, start: Start) -> None:
+    await house.make(factories.make_budget, limit="0.0005", wait_ms=300)
+
+    async with start(house) as (client, _, _):
+        first = asyncio.create_task(client.chat("hi @slow=1.5", max_tokens=100))
+        await asyncio.sleep(0.3)
+        refused = await client.chat("hi", max_tokens=100)
+        await first
+        calls = await client.calls()
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "budget_reserved")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert sorted(call["state"] for call in calls) == ["denied", "settled"]
+
+
+async def test_a_budget_made_under_way_covers_the_next_call(house: House, start: Start) -> None:
+    async with start(house) as (client, _, _):
+        before = await client.chat()
+        await house.make(factories.make_budget, limit="0.000001")
+        after = await client.chat()
+
+    assert (before.status_code, after.status_code) == (200, 402)
+
+
+async def test_a_budget_of_another_user_or_model_does_not_touch_the_call(
+    house: House, start: Start
+) -> None:
+    tiny = {"limit": "0.000001", "enforcement": "block"}
+    await house.make(factories.make_budget, **tiny, scope="user", scope_value="ada")
+    await house.make(factories.make_budget, **tiny, filters={"model": ["other"]})
+
+    async with start(house) as (client, _, _):
+        others = await client.chat()
+        adas = await client.chat(user="ada")
+
+    assert (others.status_code, adas.status_code) == (200, 402)
+
+
+async def test_observing_and_warning_budgets_count_and_never_refuse(
+    house: House, start: Start
+) -> None:
+    await house.make(factories.make_budget, limit="0.000001", enforcement="observe")
+    await house.make(factories.make_budget, limit="0.000001", enforcement="warn")
+
+    async with start(house) as (client, _, _):
+        answer = await client.chat()
+        periods = await client.rows("SELECT * FROM v1_periods WHERE organization_id = %s")
+
+    assert answer.status_code == 200
+    assert "x-budget-remaining-usd" not in answer.headers
+    assert [p["spent"] for p in periods if p["spent"]] == [Decimal("0.000037")] * 2
