@@ -36,7 +36,7 @@ class TransactionId(models.Field):  # type: ignore[type-arg]  # not generic at r
 class LedgerEntry(TenantModel):
     """One posting; a settled call has one per token class, and their sum is its cost.
 
-    `call_count` is 1 on the first entry of a call, -1 where a charged call turns out free, else 0:
+    `call_count` is 1 on the first entry of each state of a call, -1 where that one is reversed, else 0:
     so the number of calls is a sum over entries like everything else. A hot table without foreign
     keys, partitioned by month of its id (a UUIDv7 of the posting).
     """

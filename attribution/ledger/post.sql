@@ -3,14 +3,18 @@
 -- `moved` are the calls whose rows the caller locked, in id order, `p_was` their states before.
 -- Entries: -hold on `uncertain` where a call leaves that state, +hold where it enters it, one line
 -- per token class on `spent` where it settles (one empty line where there is none, so that every
--- settled call has an entry). Amounts are USD; NULL = unpriced. Takes no locks of its own.
+-- settled call has an entry). The call is counted with the first line of its state and leaves the
+-- count with that line's reversal. Amounts are USD; NULL = unpriced, then in every line; lines that
+-- do not add up to the cost are an error. Takes no locks of its own.
 -- owner: ledger
 CREATE OR REPLACE FUNCTION attribution_post(p jsonb, moved uuid[], p_was text[], p_kind text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  unequal uuid;
 BEGIN
 WITH item AS MATERIALIZED (
   SELECT c.*, m.was FROM jsonb_to_recordset(p) AS c(
-    id uuid, state text, cost numeric, cost_source text, is_estimated boolean, lines jsonb, usage jsonb,
+    id uuid, state text, cost numeric(24,12), cost_source text, is_estimated boolean, lines jsonb, usage jsonb,
     input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint,
     output_tokens bigint, reasoning_tokens bigint, audio_input_tokens bigint, audio_cache_read_tokens bigint,
     audio_output_tokens bigint, provider text, upstream_id uuid, model_billed text, service_tier text,
@@ -47,24 +51,31 @@ line AS (
   FROM done d JOIN item i ON i.id = d.id
   CROSS JOIN LATERAL (
     SELECT 'uncertain' AS account, '' AS token_class, 0::numeric AS quantity, NULL::numeric AS unit_price,
-           -d.hold_amount AS usd_amount, CASE i.state WHEN 'released' THEN -1 ELSE 0 END AS call_count
+           -d.hold_amount AS usd_amount, -1 AS call_count
      WHERE i.was = 'uncertain'
     UNION ALL
     SELECT 'uncertain', '', 0, NULL, d.hold_amount, 1 WHERE i.state = 'uncertain'
     UNION ALL
-    SELECT 'spent', x.token_class, x.quantity, x.unit_price, x.usd_amount,
-           CASE WHEN i.was = 'held' AND x.n = 1 THEN 1 ELSE 0 END
+    SELECT 'spent', x.token_class, x.quantity, x.unit_price, CASE WHEN i.cost IS NOT NULL THEN x.usd_amount END,
+           (x.n = 1)::int
       FROM ROWS FROM (jsonb_to_recordset(i.lines) AS (token_class text, quantity numeric, unit_price numeric,
-           usd_amount numeric)) WITH ORDINALITY AS x(token_class, quantity, unit_price, usd_amount, n)
+           usd_amount numeric(24,12))) WITH ORDINALITY AS x(token_class, quantity, unit_price, usd_amount, n)
      WHERE i.state = 'settled' AND jsonb_array_length(i.lines) > 0
     UNION ALL
-    SELECT 'spent', '', 0, NULL, i.cost, CASE i.was WHEN 'held' THEN 1 ELSE 0 END
-     WHERE i.state = 'settled' AND coalesce(jsonb_array_length(i.lines), 0) = 0) l)
+    SELECT 'spent', '', 0, NULL, i.cost, 1
+     WHERE i.state = 'settled' AND coalesce(jsonb_array_length(i.lines), 0) = 0) l),
+booked AS (
 INSERT INTO ledger_entry (id, organization_id, usage_id, kind, account, token_class, quantity, unit_price,
   usd_amount, call_count, price_version, cost_center_id, occurred_at, posted_at, booked_month, reason, actor_id)
 SELECT uuid7_at(clock_timestamp()), organization_id, id,
   CASE was WHEN 'uncertain' THEN 'correct' ELSE p_kind END, account, token_class, quantity, unit_price,
   usd_amount, call_count, price_version, cost_center_id, occurred_at, clock_timestamp(),
   date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date, coalesce(reason, ''), actor_id
-FROM line;
+FROM line
+RETURNING usage_id, account, usd_amount)
+SELECT i.id INTO unequal FROM item i JOIN booked b ON b.usage_id = i.id AND b.account = 'spent'
+ WHERE i.cost IS NOT NULL GROUP BY i.id, i.cost HAVING sum(b.usd_amount) <> i.cost OR count(b.usd_amount) < count(*) LIMIT 1;
+IF unequal IS NOT NULL THEN
+  RAISE EXCEPTION 'the lines of call % do not add up to its cost', unequal USING ERRCODE = '22023';
+END IF;
 END $$;

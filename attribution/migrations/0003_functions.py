@@ -11,9 +11,9 @@ class Migration(migrations.Migration):
     operations = [
         InstallSQL("attribution/tenancy/memberships.sql", "9c17852998dc402f"),
         InstallSQL("attribution/tenancy/organizations.sql", "eb368d0861f0d5d2"),
-        InstallSQL("attribution/usage/partitions.sql", "9ee510e80e3361e8"),
-        InstallSQL("attribution/usage/open.sql", "c1e13e4e68f4796c"),
-        InstallSQL("attribution/ledger/post.sql", "aa7c826037571dc4"),
+        InstallSQL("attribution/usage/partitions.sql", "143e4de0235fa4ab"),
+        InstallSQL("attribution/usage/open.sql", "f8c943dcec24725d"),
+        InstallSQL("attribution/ledger/post.sql", "ad5ae4301fdab5f9"),
         InstallSQL("attribution/ledger/rollups_fold.sql", "00f28ca4b4894fc1"),
         InstallSQL("attribution/ledger/rollups.sql", "b1d77c5797c23e31"),
         InstallSQL("attribution/ledger/rollups_rebuild.sql", "b7d8b78be93d01b2"),

@@ -1,7 +1,9 @@
 -- Opens usage records, state held, for calls that are about to be admitted.
 -- p: {"worker": uuid, "calls": [{id, organization_id, amount, deadline_s, ...columns}]}; only the
--- calls named in `wanted` are opened. Returns the ids that are new: a call whose record exists
--- (a question asked again after an unknown commit) is left alone. Called by budgets_admit only.
+-- calls named in `wanted` are opened, all for NULL; the first of several with one id. Returns the ids
+-- that are new: a call whose record exists (a question asked again after an unknown commit) is left
+-- alone. Rows are written in id order, so that the same question asked twice at once only waits.
+-- Called by budgets_admit only.
 -- owner: ledger
 CREATE OR REPLACE FUNCTION attribution_open(p jsonb, wanted uuid[]) RETURNS uuid[]
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -26,13 +28,14 @@ WITH opened AS (
     'held', c.amount, '', false, c.price_version, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '',
     (p ->> 'worker')::uuid, 'gateway', to_timestamp(uuid7_ms(c.id) / 1000.0),
     now() + make_interval(secs => coalesce(c.deadline_s, 600))
-  FROM jsonb_to_recordset(p -> 'calls') AS c(
+  FROM ROWS FROM (jsonb_to_recordset(p -> 'calls') AS (
     id uuid, organization_id uuid, api_key_id uuid, api_key_name text, department_id uuid, cost_center_id uuid,
     is_attribution_flagged boolean, user_id text, path text, feature text, session_id text, feature_flag text,
     environment text, tags jsonb, ip inet, user_agent text, prompt_fp bytea, prompt_name text, route text,
     provider text, upstream_id uuid, model_requested text, wire_format text, is_stream boolean,
-    amount numeric, price_version bigint, deadline_s int)
-  WHERE c.id = ANY (wanted)
+    amount numeric, price_version bigint, deadline_s int)) WITH ORDINALITY AS c
+  WHERE wanted IS NULL OR c.id = ANY (wanted)
+  ORDER BY c.id, c.ordinality
   ON CONFLICT (id) DO NOTHING
   RETURNING usage_record.id)
 SELECT coalesce(array_agg(o.id), '{}') INTO fresh FROM opened o;

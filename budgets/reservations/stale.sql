@@ -1,24 +1,44 @@
--- Whether organization, policy epoch, clock and periods of admissions still hold: returns the
--- positions (1-based) of the calls that are stale. `need_n`, `need_period` pair each call with the
--- periods it would be held in. An organization whose books are in breach (admissions_stopped_at) admits
--- nothing: its calls stay stale. Reads only; called by budgets_admit under the policy fence.
+-- Whether organization, policy epoch, clock, cost center, department and periods of admissions still
+-- hold and belong together: returns the positions (1-based) of the calls that are stale. `need_n`,
+-- `need_period` pair each call with the periods it would be held in. A call that has a record is never
+-- stale: it is asked for again after an unknown commit, and gets the answer it got. An organization
+-- whose books are in breach (admissions_stopped_at) admits nothing new: its calls stay stale. Inside a
+-- tenant transaction, calls of any other organization are stale. Reads only; called by budgets_admit
+-- under the policy fence.
 -- owner: ledger
-CREATE OR REPLACE FUNCTION budgets_stale(ids uuid[], orgs uuid[], epochs bigint[], need_n int[], need_period bigint[])
-RETURNS int[]
+CREATE OR REPLACE FUNCTION budgets_stale(ids uuid[], orgs uuid[], epochs bigint[], centers uuid[], departments uuid[],
+  need_n int[], need_period bigint[]) RETURNS int[]
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   stale int[];
   now_ms bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+  served uuid := NULLIF(current_setting('app.organization_id', true), '')::uuid;
 BEGIN
   SELECT array_agg(DISTINCT bad.n) INTO stale FROM (
     SELECT c.n::int FROM unnest(ids, orgs, epochs) WITH ORDINALITY AS c(id, org, epoch, n)
       LEFT JOIN organization o ON o.id = c.org
-     WHERE o.policy_epoch IS DISTINCT FROM c.epoch OR NOT o.is_active OR o.admissions_stopped_at IS NOT NULL
-        OR abs(uuid7_ms(c.id) - now_ms) > 5000
+     WHERE o.policy_epoch IS DISTINCT FROM c.epoch OR o.is_active IS NOT TRUE OR o.admissions_stopped_at IS NOT NULL
+        OR c.org <> served OR abs(uuid7_ms(c.id) - now_ms) > 5000
+    UNION ALL
+    SELECT c.n::int FROM (SELECT DISTINCT u.org, u.center FROM unnest(orgs, centers) u(org, center)
+                           WHERE u.center IS NOT NULL) d
+      LEFT JOIN cost_center k ON k.id = d.center AND k.organization_id = d.org
+      JOIN unnest(orgs, centers) WITH ORDINALITY c(org, center, n) ON k.id IS NULL AND (c.org, c.center) = (d.org, d.center)
+    UNION ALL
+    SELECT c.n::int FROM (SELECT DISTINCT u.org, u.department FROM unnest(orgs, departments) u(org, department)
+                           WHERE u.department IS NOT NULL) d
+      LEFT JOIN department k ON k.id = d.department AND k.organization_id = d.org
+      JOIN unnest(orgs, departments) WITH ORDINALITY c(org, department, n)
+        ON k.id IS NULL AND (c.org, c.department) = (d.org, d.department)
     UNION ALL
     SELECT need.n FROM unnest(need_n, need_period) AS need(n, q) LEFT JOIN budget_period b ON b.id = need.q
      WHERE b.organization_id IS DISTINCT FROM orgs[need.n]
         OR to_timestamp(uuid7_ms(ids[need.n]) / 1000.0) < b.starts_at
         OR to_timestamp(uuid7_ms(ids[need.n]) / 1000.0) >= b.ends_at) bad;
+  IF stale IS NOT NULL THEN
+    stale := ARRAY(SELECT s.n FROM unnest(stale) s(n) WHERE NOT EXISTS (
+      SELECT 1 FROM usage_record u WHERE u.id = ids[s.n] AND u.organization_id = orgs[s.n]
+         AND (served IS NULL OR u.organization_id = served)));
+  END IF;
   RETURN coalesce(stale, '{}');
 END $$;
