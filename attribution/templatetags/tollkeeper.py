@@ -31,7 +31,7 @@ STEPS = ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k"))
 def money(amount: Decimal | None, style: str = "") -> SafeString | str:
     """Show an amount: two decimals, six below a cent; "compact" for headlines; the exact one aside."""
     if amount is None:
-        return unknown(gettext("No price is known for these calls."))
+        return unknown(gettext("No price is known, or the call is still open."))
     shown = compact(amount) if style == "compact" else decimal(amount, places=_places(amount))
     full = decimal(amount, places=max(2, _decimals(amount)))
     if shown == full:

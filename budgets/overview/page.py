@@ -90,10 +90,10 @@ PANELS: dict[str, Callable[[Scene], Table]] = {
 
 
 def stamp(scene: Scene) -> str:
-    """Return a word that changes when the figures of today do."""
+    """Return a word that changes when the figures of today do, or the newest call."""
     today = named("today", today=scene.today, zone=scene.filters.range.zone)
     sums = spend.totals(replace(scene.filters, range=today))
-    return f"{sums.calls}-{sums.cost}-{sums.uncertain}-{sums.tokens}"
+    return f"{sums.calls}-{sums.cost}-{sums.uncertain}-{sums.tokens}-{tables.newest(scene)}"
 
 
 def is_stale(scene: Scene, as_of: datetime | None) -> bool:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext
 
 from attribution.dashboards import charts
@@ -76,9 +76,6 @@ def users(scene: Scene) -> Table:
 
 def latest(scene: Scene) -> Table:
     """Return the newest calls."""
-    calls = UsageRecord.objects.exclude(state=CallState.DENIED).order_by("-id")
-    if scene.filters.cost_center_ids is not None:
-        calls = calls.filter(cost_center_id__in=scene.filters.cost_center_ids)
     return Table(
         (
             Column("occurred_at", gettext("At"), Kind.INSTANT),
@@ -99,15 +96,27 @@ def latest(scene: Scene) -> Table:
                 call.cost,
                 str(CallState(call.state).label),
             )
-            for call in calls[:CALLS]
+            for call in _calls(scene)[:CALLS]
         ),
     )
 
 
+def newest(scene: Scene) -> str:
+    """Return which call is the newest and where it stands."""
+    row = _calls(scene).values_list("id", "state").first()
+    return f"{row[0]}-{row[1]}" if row else ""
+
+
 def held(scene: Scene) -> Decimal:
     """Return what is held for calls that are open now."""
-    calls = UsageRecord.objects.filter(state=CallState.HELD)
-    if scene.filters.cost_center_ids is not None:
-        calls = calls.filter(cost_center_id__in=scene.filters.cost_center_ids)
+    calls = _calls(scene).filter(state=CallState.HELD)
     held_now: Decimal = calls.aggregate(held=Sum("hold_amount", default=ZERO))["held"]
     return held_now
+
+
+def _calls(scene: Scene) -> QuerySet[UsageRecord]:
+    """Return calls that were not refused, the newest first."""
+    calls = UsageRecord.objects.exclude(state=CallState.DENIED).order_by("-id")
+    if scene.filters.cost_center_ids is None:
+        return calls
+    return calls.filter(cost_center_id__in=scene.filters.cost_center_ids)

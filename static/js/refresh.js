@@ -1,6 +1,6 @@
 /** Keeps a region up to date: asks for a small stamp and fetches the region when it has changed. */
 
-const PAUSE_MS = 1500;
+const PAUSE_MS = 1000;
 
 function remember(region) {
   return [...region.querySelectorAll("details[open][id]")].map((details) => details.id);
