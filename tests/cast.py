@@ -7,9 +7,12 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
+from attribution.audit.models import AuditEntry
 from attribution.isolation.transaction import tenant
+from attribution.ledger.models import LedgerEntry
 from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
+from budgets.alerts.models import Alert
 from budgets.limits.models import Budget
 from gateway.keys.models import ApiKey
 from gateway.routes.models import Route
@@ -43,6 +46,9 @@ class Cast:
     route: Route
     key: ApiKey
     call_id: UUID
+    entry_id: UUID
+    audit_id: UUID
+    alert_id: UUID
 
     def person(self, role: str) -> User:
         """Return the person of a role."""
@@ -66,21 +72,27 @@ def make_cast(*, mark: str) -> Cast:
             code=f"{mark}-CC", name=f"{mark} cost center", department=department
         )
         upstream = make_upstream(name=f"{mark} upstream")
+        memberships = {
+            role: make_member(role=Role(role), user=user) for role, user in users.items()
+        }
+        budget = make_budget(name=f"{mark} budget", limit="100", thresholds=["80", "1"])
+        call_id = make_call(
+            cost="1.25", cost_center=cost_center, model=f"{mark}-model", user=f"{mark}-user"
+        )
         return Cast(
             organization=organization,
-            memberships={
-                role: make_member(role=Role(role), user=user) for role, user in users.items()
-            },
+            memberships=memberships,
             department=department,
             cost_center=cost_center,
-            budget=make_budget(name=f"{mark} budget", limit="100"),
+            budget=budget,
             price=make_price(model=f"{mark}-model"),
             upstream=upstream,
             route=make_route(name=f"{mark}-route", upstream=upstream),
             key=make_key(name=f"{mark} key", cost_center=cost_center),
-            call_id=make_call(
-                cost="1.25", cost_center=cost_center, model=f"{mark}-model", user=f"{mark}-user"
-            ),
+            call_id=call_id,
+            entry_id=LedgerEntry.objects.get(usage_id=call_id).pk,
+            audit_id=AuditEntry.objects.latest("at").pk,
+            alert_id=Alert.objects.get().pk,
         )
 
 

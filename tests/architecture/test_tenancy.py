@@ -122,7 +122,7 @@ def test_policies_are_the_two_of_the_product(owner: psycopg.Connection) -> None:
     for table, name, permissive, roles, command, qual, check in found:
         column = "id" if table == "organization" else "organization_id"
         tenant = f"({column} = ({SERVED})::uuid)"
-        allowed = {
+        allowed: dict[str, tuple[str, str, str, str | None]] = {
             "tenant": ("{public}", "ALL", tenant, tenant),
             "ledger": ("{tollkeeper_ledger}", "ALL", "true", "true"),
         }

@@ -1,0 +1,71 @@
+"""Every address of the resolver, with arguments that exist, for tests that knock at all of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.cast import Cast
+
+FIXED = {"panel": "daily", "app_label": "attribution"}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A named URL, and the names of its arguments."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+    @property
+    def is_of_a_row(self) -> bool:
+        """Say whether the URL names a row."""
+        return "object_id" in self.arguments
+
+    def of(self, cast: Cast) -> str:
+        """Return the URL with a row of an organization."""
+        known = FIXED | {"object_id": str(self.row(cast))}
+        return reverse(self.name, kwargs={name: known[name] for name in self.arguments})
+
+    def row(self, cast: Cast) -> Any:
+        """Return the id of the row that an admin URL would name."""
+        rows = self.name.removeprefix("admin:").rpartition("_")[0]
+        return rows_of(cast).get(rows, "00000000-0000-4000-8000-000000000000")
+
+
+def rows_of(cast: Cast) -> dict[str, Any]:
+    """Return the id of a row of every kind."""
+    return {
+        "attribution_organization": cast.organization.pk,
+        "attribution_department": cast.department.pk,
+        "attribution_costcenter": cast.cost_center.pk,
+        "attribution_membership": cast.memberships["auditor"].pk,
+        "attribution_price": cast.price.pk,
+        "attribution_usagerecord": cast.call_id,
+        "attribution_ledgerentry": cast.entry_id,
+        "attribution_auditentry": cast.audit_id,
+        "budgets_budget": cast.budget.pk,
+        "budgets_alert": cast.alert_id,
+        "gateway_apikey": cast.key.pk,
+        "gateway_upstream": cast.upstream.pk,
+        "gateway_route": cast.route.pk,
+    }
+
+
+def every_address() -> list[Address]:
+    """Return all addresses of the web role."""
+    return list(_walk(get_resolver(), ""))
+
+
+def _walk(resolver: URLResolver, namespace: str) -> Iterator[Address]:
+    for part in resolver.url_patterns:
+        if isinstance(part, URLResolver):
+            yield from _walk(part, f"{part.namespace}:" if part.namespace else namespace)
+        else:
+            yield Address(namespace + (part.name or ""), _arguments(part))
+
+
+def _arguments(pattern: URLPattern) -> tuple[str, ...]:
+    regex = pattern.pattern.regex.groupindex if hasattr(pattern.pattern, "regex") else {}
+    return tuple(regex)
