@@ -21,7 +21,8 @@ CALLS = """
 WITH entry AS (
   SELECT e.usage_id, sum(e.usd_amount) FILTER (WHERE e.account = 'spent') AS spent,
          count(*) FILTER (WHERE e.account = 'spent') AS lines,
-         count(*) FILTER (WHERE e.account = 'spent' AND e.usd_amount IS NULL) AS unpriced,
+         sum(CASE WHEN e.reverses_id IS NULL THEN 1 ELSE -1 END)
+           FILTER (WHERE e.account = 'spent' AND e.usd_amount IS NULL) AS unpriced,
          coalesce(sum(e.usd_amount) FILTER (WHERE e.account = 'uncertain'), 0) AS uncertain,
          sum(e.call_count) AS calls
     FROM ledger_entry e

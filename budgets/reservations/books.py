@@ -46,7 +46,7 @@ SELECT q.id AS period, q.held, coalesce(s.held, 0) AS held_by_calls,
  LIMIT %(most)s
 """
 # I2: a hard period is over its limit though nothing but admissions can have filled it: no limit was
-# lowered or budget changed since, and no call was ingested, counted in, or dearer than its hold.
+# lowered or budget changed since, and no call was ingested, counted in, re-rated or dearer than its hold.
 LIMITS = """
 SELECT q.id AS period, q.limit_amount AS "limit", q.spent, q.held, q.uncertain
   FROM budget_period q JOIN budget b ON b.organization_id = q.organization_id AND b.id = q.budget_id
@@ -58,7 +58,8 @@ SELECT q.id AS period, q.limit_amount AS "limit", q.spent, q.held, q.uncertain
    AND NOT EXISTS (
      SELECT 1 FROM reservation h JOIN usage_record u ON u.id = h.usage_id
       WHERE h.budget_period_id = q.id
-        AND (u.source <> 'gateway' OR u.occurred_at < b.created_at OR u.cost > u.hold_amount))
+        AND (u.source <> 'gateway' OR u.occurred_at < b.created_at OR u.cost > u.hold_amount
+             OR EXISTS (SELECT 1 FROM ledger_entry e WHERE e.usage_id = u.id AND e.kind = 'rerate')))
  LIMIT %(most)s
 """
 # I3: a hold of no call.
@@ -70,11 +71,12 @@ SELECT h.usage_id AS call, h.budget_period_id AS period, h.amount FROM reservati
    AND h.usage_id >= uuid7_floor(clock_timestamp() - make_interval(days => o.retention_days))
  LIMIT %(most)s
 """
-# I4: dearer than its hold, and nobody was told.
+# I4: dearer than its hold, and nobody was told. A re-rating is told by itself.
 BOUNDS = """
 SELECT u.id AS call, u.cost, u.hold_amount AS hold, u.model_billed AS model FROM usage_record u
  WHERE u.organization_id = %(organization)s AND u.id >= %(first)s AND u.source = 'gateway' AND u.state = 'settled'
    AND u.hold_amount > 0 AND u.cost > u.hold_amount AND u.error_code <> 'bound_breach'
+   AND NOT EXISTS (SELECT 1 FROM ledger_entry e WHERE e.usage_id = u.id AND e.kind = 'rerate')
  LIMIT %(most)s
 """
 # I5: what calls have cost may never exceed what their periods are charged with.
