@@ -7,25 +7,25 @@ from decimal import Decimal
 from django.utils.translation import gettext, ngettext
 
 from attribution.templatetags.tollkeeper import compact, share_text
-from budgets.overview.standings import FULL, NEAR, Standing
+from budgets.overview.gauges import FULL, NEAR, Gauge
 
 
-def sentence(standings: Sequence[Standing], *, month: str, spent: Decimal, at: datetime) -> str:
+def sentence(gauges: Sequence[Gauge], *, month: str, spent: Decimal, at: datetime) -> str:
     """Say which budget needs a look, or that none does; `month` and `spent` when there is none."""
-    limited = [s for s in standings if s.share is not None]
+    limited = [g for g in gauges if g.share is not None]
     if not limited:
         return gettext("%(amount)s USD spent in %(month)s; no budget limits it yet.") % {
             "amount": compact(spent),
             "month": month,
         }
-    fullest = max(limited, key=lambda s: s.share or Decimal(0))
+    fullest = max(limited, key=lambda g: g.share or Decimal(0))
     share = fullest.share or Decimal(0)
     if share < NEAR:
         return _calm(len(limited), fullest, at)
     facts = {
         "name": fullest.name,
-        "spent": compact(fullest.spent),
-        "limit": compact(fullest.limit),
+        "spent": compact(fullest.standing.actual),
+        "limit": compact(fullest.standing.limit),
         "share": share_text(share),
         "left": _left(fullest, at),
     }
@@ -34,7 +34,7 @@ def sentence(standings: Sequence[Standing], *, month: str, spent: Decimal, at: d
     return gettext("%(name)s has used %(share)s of %(limit)s USD, with %(left)s.") % facts
 
 
-def _calm(budgets: int, fullest: Standing, at: datetime) -> str:
+def _calm(budgets: int, fullest: Gauge, at: datetime) -> str:
     text = ngettext(
         "%(count)s budget runs, below 80%%: %(name)s has used %(share)s, with %(left)s.",
         "All %(count)s budgets are below 80%%; %(name)s leads with %(share)s, with %(left)s.",
@@ -48,6 +48,6 @@ def _calm(budgets: int, fullest: Standing, at: datetime) -> str:
     }
 
 
-def _left(standing: Standing, at: datetime) -> str:
-    days = standing.days_left(at)
+def _left(gauge: Gauge, at: datetime) -> str:
+    days = gauge.days_left(at)
     return ngettext("%(days)s day left", "%(days)s days left", days) % {"days": days}

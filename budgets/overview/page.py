@@ -22,7 +22,7 @@ from attribution.templatetags.tollkeeper import (
     month_text,
     share_text,
 )
-from budgets.overview import finding, panels, standings, tables
+from budgets.overview import finding, gauges, panels, tables
 from budgets.overview.scene import Scene
 
 STALE = timedelta(seconds=30)
@@ -54,8 +54,8 @@ def build(scene: Scene) -> dict[str, Any]:
     """Return what the template shows, every figure read once."""
     filters = scene.filters
     as_of = spend.as_of()
-    budgets = standings.running(filters, at=scene.at)
-    whole = standings.together(budgets)
+    budgets = gauges.running(filters, at=scene.at)
+    whole = gauges.together(budgets)
     days = spend.by_day(filters)
     month = spend.totals(scene.month)
     return {
@@ -66,7 +66,7 @@ def build(scene: Scene) -> dict[str, Any]:
         "finding": finding.sentence(
             budgets, month=month_text(scene.today), spent=month.cost, at=scene.at
         ),
-        "kpis": _kpis(scene, month, whole.limit if whole else None),
+        "kpis": _kpis(scene, month, whole.standing.limit if whole else None),
         "budgets": budgets,
         "whole": whole if len(budgets) > 1 else None,
         "parts": [b for b in budgets if b is not whole or len(budgets) == 1],
@@ -82,7 +82,7 @@ def build(scene: Scene) -> dict[str, Any]:
 PANELS: dict[str, Callable[[Scene], Table]] = {
     "daily": lambda scene: panels.daily(scene, spend.by_day(scene.filters), []).table,
     "share": lambda scene: panels.share(scene, spend.by_day(scene.filters)).table,
-    "budgets": lambda scene: tables.utilisation(standings.running(scene.filters, at=scene.at)),
+    "budgets": lambda scene: tables.utilisation(gauges.running(scene.filters, at=scene.at)),
     "latency": lambda scene: panels.model_latency(scene).table,
     "users": tables.users,
     "calls": tables.latest,

@@ -16,9 +16,9 @@ from attribution.dashboards.charts import Chart, Column, Kind, Series, Shape, Ta
 from attribution.reports import latency, spend
 from attribution.reports.filters import Range
 from attribution.reports.latency import Latency
-from budgets.overview import standings
+from budgets.overview import gauges
+from budgets.overview.gauges import Gauge
 from budgets.overview.scene import Scene
-from budgets.overview.standings import Standing
 
 ZERO = Decimal(0)
 SLICES = 6
@@ -26,7 +26,7 @@ MODELS = 3
 HOURLY_DAYS = 7
 
 
-def daily(scene: Scene, days: list[spend.DayCost], budgets: list[Standing]) -> Chart:
+def daily(scene: Scene, days: list[spend.DayCost], budgets: list[Gauge]) -> Chart:
     """Return cost per day, stacked by cost center, with the pace that the month's budgets allow."""
     dates = scene.filters.range.days
     costs = {(row.day, row.cost_center_id): row.cost for row in days}
@@ -133,11 +133,11 @@ def _in_order(scene: Scene, costs: Mapping[UUID | None, Decimal]) -> list[UUID |
     return known + [center for center in costs if center not in scene.centers]
 
 
-def _pace(scene: Scene, budgets: list[Standing], dates: tuple[date, ...]) -> list[Series]:
-    month = standings.together(budgets)
+def _pace(scene: Scene, budgets: list[Gauge], dates: tuple[date, ...]) -> list[Series]:
+    month = gauges.together(budgets)
     if month is None:
         return []
-    values = tuple(month.limit / _days_of_month(day) for day in dates)
+    values = tuple(month.standing.limit / _days_of_month(day) for day in dates)
     label = gettext("budget pace")
     return [Series(label, values, hue="pace", is_dashed=True, is_line=True)]
 

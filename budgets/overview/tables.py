@@ -9,15 +9,15 @@ from attribution.dashboards import charts
 from attribution.dashboards.charts import Column, Kind, Table
 from attribution.reports import spend
 from attribution.usage.models import CallState, UsageRecord
+from budgets.overview.gauges import Gauge
 from budgets.overview.scene import Scene
-from budgets.overview.standings import Standing
 
 ZERO = Decimal(0)
 USERS = 20
 CALLS = 10
 
 
-def utilisation(budgets: list[Standing]) -> Table:
+def utilisation(budgets: list[Gauge]) -> Table:
     """Return limit, spent, held, uncertain and remaining of the running budgets."""
     return Table(
         (
@@ -33,17 +33,12 @@ def utilisation(budgets: list[Standing]) -> Table:
         ),
         tuple(
             (
-                b.name,
-                b.scope_name,
-                b.limit,
-                b.spent,
-                b.held,
-                b.uncertain,
-                b.remaining,
-                b.share,
-                b.ends_at,
+                *(gauge.name, gauge.scope_name),
+                *(gauge.standing.limit, gauge.standing.spent, gauge.standing.held),
+                *(gauge.standing.uncertain, gauge.standing.remaining),
+                *(gauge.share, gauge.standing.ends_at),
             )
-            for b in budgets
+            for gauge in budgets
         ),
     )
 

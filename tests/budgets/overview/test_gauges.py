@@ -1,21 +1,23 @@
-"""Standings: levels with their words, and bars that never leave their track."""
+"""Gauges: levels with their words, and bars that never leave their track."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgets.overview import standings
+from budgets.limits.standing import Standing
+from budgets.overview import gauges
 from budgets.overview.finding import sentence
-from budgets.overview.standings import Standing
+from budgets.overview.gauges import Gauge
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 AMOUNTS = st.decimals(min_value=0, max_value=10**9, places=12)
 
 
-def standing(
+def gauge(
     name: str = "RND",
     *,
     limit: str = "2000",
@@ -24,12 +26,10 @@ def standing(
     uncertain: str = "0",
     scope: str = "cost_center",
     kind: str = "month",
-) -> Standing:
-    return Standing(
-        name=name,
-        scope=scope,
-        scope_id=None,
-        kind=kind,
+) -> Gauge:
+    figures = Standing(
+        period_id=1,
+        budget_id=uuid4(),
         enforcement="block",
         starts_at=datetime(2026, 11, 1, tzinfo=UTC),
         ends_at=datetime(2026, 12, 1, tzinfo=UTC),
@@ -38,6 +38,7 @@ def standing(
         held=Decimal(held),
         uncertain=Decimal(uncertain),
     )
+    return Gauge(name, scope, kind, figures)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +53,13 @@ def standing(
     ],
 )
 def test_a_level_always_comes_with_a_word(spent: str, level: str, word: str) -> None:
-    one = standing(spent=spent)
+    one = gauge(spent=spent)
 
     assert (one.level, one.word) == (level, word)
 
 
 def test_a_limit_of_nothing_is_used_up_and_has_no_share() -> None:
-    one = standing(limit="0")
+    one = gauge(limit="0")
 
     assert (one.share, one.word) == (None, "used up")
 
@@ -67,7 +68,7 @@ def test_a_limit_of_nothing_is_used_up_and_has_no_share() -> None:
 def test_a_bar_stays_in_its_track(
     limit: Decimal, spent: Decimal, held: Decimal, uncertain: Decimal
 ) -> None:
-    one = standing(limit=str(limit), spent=str(spent), held=str(held), uncertain=str(uncertain))
+    one = gauge(limit=str(limit), spent=str(spent), held=str(held), uncertain=str(uncertain))
 
     widths = [
         Decimal(w.removesuffix("%")) for w in (one.spent_width, one.held_width, one.uncertain_width)
@@ -78,43 +79,43 @@ def test_a_bar_stays_in_its_track(
 
 def test_the_month_is_one_budget_or_those_of_the_cost_centers_added_up() -> None:
     centers = [
-        standing(limit="2000", spent="10"),
-        standing("SALES", limit="1000", spent="20"),
-        standing(limit="7", kind="day"),
+        gauge(limit="2000", spent="10"),
+        gauge("SALES", limit="1000", spent="20"),
+        gauge(limit="7", kind="day"),
     ]
-    whole = standing("Company", limit="2500", scope="organization")
+    whole = gauge("Company", limit="2500", scope="organization")
 
-    added = standings.together(centers)
+    added = gauges.together(centers)
 
     assert added is not None
-    assert (added.limit, added.spent) == (Decimal(3000), Decimal(30))
-    assert standings.together([*centers, whole]) is whole
-    assert standings.together([]) is None
+    assert (added.standing.limit, added.standing.spent) == (Decimal(3000), Decimal(30))
+    assert gauges.together([*centers, whole]) is whole
+    assert gauges.together([]) is None
 
 
 def test_the_running_day_counts_among_the_days_left() -> None:
-    one = standing()
+    one = gauge()
 
     assert one.days_left(NOW) == 9
-    assert one.days_left(one.ends_at - timedelta(seconds=1)) == 1
-    assert one.days_left(one.ends_at) == 0
+    assert one.days_left(one.standing.ends_at - timedelta(seconds=1)) == 1
+    assert one.days_left(one.standing.ends_at) == 0
 
 
 @pytest.mark.parametrize(
     ("budgets", "expected"),
     [
         ([], "12.50 USD spent in November 2026; no budget limits it yet."),
-        ([standing(spent="1820")], "RND has used 91\xa0% of 2,000.00 USD, with 9 days left."),
-        ([standing(spent="2100")], "RND is used up: 2,100.00 of 2,000.00 USD, with 9 days left."),
+        ([gauge(spent="1820")], "RND has used 91\xa0% of 2,000.00 USD, with 9 days left."),
+        ([gauge(spent="2100")], "RND is used up: 2,100.00 of 2,000.00 USD, with 9 days left."),
         (
-            [standing(spent="100"), standing("SALES", spent="700")],
+            [gauge(spent="100"), gauge("SALES", spent="700")],
             "All 2 budgets are below 80%; SALES leads with 35\xa0%, with 9 days left.",
         ),
         (
-            [standing(spent="100")],
+            [gauge(spent="100")],
             "1 budget runs, below 80%: RND has used 5.0\xa0%, with 9 days left.",
         ),
     ],
 )
-def test_the_headline_states_what_is_the_matter(budgets: list[Standing], expected: str) -> None:
+def test_the_headline_states_what_is_the_matter(budgets: list[Gauge], expected: str) -> None:
     assert sentence(budgets, month="November 2026", spent=Decimal("12.5"), at=NOW) == expected

@@ -1,4 +1,4 @@
-"""How much of each running budget is used, as the Overview draws it."""
+"""How full each running budget is, as the Overview draws it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,41 +10,32 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from attribution.reports.filters import Filters
-from budgets.limits.models import Basis, BudgetPeriod, PeriodKind, Scope, Threshold, Unit
+from budgets.limits import standing
+from budgets.limits.models import Basis, Budget, PeriodKind, Scope, Threshold, Unit
+from budgets.limits.standing import Standing
 
 WATCH = Decimal("0.5")
 NEAR = Decimal("0.8")
 FULL = Decimal(1)
+ZERO = Decimal(0)
 HUNDRED = Decimal(100)
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One budget period: its amounts, and how to draw them."""
+class Gauge:
+    """A budget, how it stands, and how to draw that."""
 
     name: str
     scope: str
-    scope_id: UUID | None
     kind: str
-    enforcement: str
-    starts_at: datetime
-    ends_at: datetime
-    limit: Decimal
-    spent: Decimal
-    held: Decimal
-    uncertain: Decimal
+    standing: Standing
     ticks: tuple[Decimal, ...] = ()
 
     @property
-    def remaining(self) -> Decimal:
-        """Return what may still be spent; negative when a limit was lowered under what is spent."""
-        return self.limit - self.spent - self.held - self.uncertain
-
-    @property
     def share(self) -> Decimal | None:
-        """Return spent by limit; None for a limit of nothing."""
-        return self.spent / self.limit if self.limit else None
+        """Return what is used of the limit; None for a limit of nothing."""
+        return self.standing.utilisation
 
     @property
     def level(self) -> str:
@@ -68,27 +59,27 @@ class Standing:
     @property
     def spent_width(self) -> str:
         """Return the length of the solid part of the bar."""
-        return self._width(Decimal(0), self.spent)
+        return self._width(ZERO, self.standing.spent)
 
     @property
     def held_start(self) -> str:
         """Return where the hatched part begins."""
-        return self._at(self.spent)
+        return self._at(self.standing.spent)
 
     @property
     def held_width(self) -> str:
         """Return the length of the hatched part."""
-        return self._width(self.spent, self.held)
+        return self._width(self.standing.spent, self.standing.held)
 
     @property
     def uncertain_start(self) -> str:
         """Return where the dotted part begins."""
-        return self._at(self.spent + self.held)
+        return self._at(self.standing.spent + self.standing.held)
 
     @property
     def uncertain_width(self) -> str:
         """Return the length of the dotted part."""
-        return self._width(self.spent + self.held, self.uncertain)
+        return self._width(self.standing.spent + self.standing.held, self.standing.uncertain)
 
     @property
     def tick_places(self) -> list[str]:
@@ -98,63 +89,61 @@ class Standing:
     @property
     def ring(self) -> str:
         """Return how much of the half ring is drawn, of 100."""
-        return self._at(self.spent).removesuffix("%")
+        return self._at(self.standing.actual).removesuffix("%")
 
     def days_left(self, at: datetime) -> int:
         """Return how many days of the period remain, the running one included."""
-        return max(0, -((at - self.ends_at) // DAY))
+        return max(0, -((at - self.standing.ends_at) // DAY))
 
     def _at(self, amount: Decimal) -> str:
-        share = amount / self.limit if self.limit else FULL
-        return _percent(min(max(share, Decimal(0)), FULL))
+        share = amount / self.standing.limit if self.standing.limit else FULL
+        return _percent(min(max(share, ZERO), FULL))
 
     def _width(self, start: Decimal, length: Decimal) -> str:
         end, begin = (Decimal(self._at(a).removesuffix("%")) for a in (start + length, start))
         return f"{end - begin}%"
 
 
-def running(filters: Filters, *, at: datetime) -> list[Standing]:
-    """Return the budget periods that hold `at`, the fullest first."""
-    periods = (
-        BudgetPeriod.objects.filter(starts_at__lte=at, ends_at__gt=at, budget__archived_at=None)
-        .filter(_covered(filters))
-        .select_related("budget")
-    )
-    ticks = _ticks(period.budget_id for period in periods)
-    found = [_standing(period, ticks.get(period.budget_id, ())) for period in periods]
-    return sorted(found, key=lambda s: (-(FULL if s.share is None else s.share), s.name))
+def running(filters: Filters, *, at: datetime) -> list[Gauge]:
+    """Return the budgets whose period holds `at`, the fullest first."""
+    budgets = Budget.objects.filter(_covered(filters), archived_at=None)
+    found = standing.standings([budget.pk for budget in budgets], at=at)
+    ticks = _ticks(found)
+    gauges = [
+        Gauge(b.name, b.scope, b.period, found[b.pk], ticks.get(b.pk, ()))
+        for b in budgets
+        if b.pk in found
+    ]
+    return sorted(gauges, key=lambda g: (-(FULL if g.share is None else g.share), g.name))
 
 
-def together(standings: list[Standing]) -> Standing | None:
+def together(gauges: list[Gauge]) -> Gauge | None:
     """Return the month as one: the organization's budget, else its cost centers' added up."""
-    monthly = [s for s in standings if s.kind == PeriodKind.MONTH]
-    whole = [s for s in monthly if s.scope == Scope.ORGANIZATION]
-    parts = [s for s in monthly if s.scope == Scope.COST_CENTER]
+    monthly = [g for g in gauges if g.kind == PeriodKind.MONTH]
+    whole = [g for g in monthly if g.scope == Scope.ORGANIZATION]
+    parts = [g for g in monthly if g.scope == Scope.COST_CENTER]
     if whole:
-        return min(whole, key=lambda s: s.limit)
+        return min(whole, key=lambda g: g.standing.limit)
     if len(parts) < 2:
         return next(iter(parts), None)
-    return replace(
-        parts[0],
-        name=gettext("All cost centers"),
-        scope=Scope.ORGANIZATION,
-        scope_id=None,
-        ticks=(),
-        limit=_sum(one.limit for one in parts),
-        spent=_sum(one.spent for one in parts),
-        held=_sum(one.held for one in parts),
-        uncertain=_sum(one.uncertain for one in parts),
+    added = replace(
+        parts[0].standing,
+        limit=_sum(part.standing.limit for part in parts),
+        spent=_sum(part.standing.spent for part in parts),
+        held=_sum(part.standing.held for part in parts),
+        uncertain=_sum(part.standing.uncertain for part in parts),
     )
+    return Gauge(gettext("All cost centers"), Scope.ORGANIZATION, PeriodKind.MONTH, added)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    return sum(amounts, start=Decimal(0))
+    return sum(amounts, start=ZERO)
 
 
 def _covered(filters: Filters) -> Q:
     if filters.cost_center_ids is None:
         return Q()
-    return Q(budget__scope=Scope.COST_CENTER, budget__scope_id__in=filters.cost_center_ids)
+    return Q(scope=Scope.COST_CENTER, scope_id__in=filters.cost_center_ids)
 
 
 def _ticks(budget_ids: Iterable[UUID]) -> dict[UUID, tuple[Decimal, ...]]:
@@ -165,24 +154,6 @@ def _ticks(budget_ids: Iterable[UUID]) -> dict[UUID, tuple[Decimal, ...]]:
     for budget_id, value in rows.order_by("value"):
         ticks[budget_id] = (*ticks.get(budget_id, ()), value.normalize())
     return ticks
-
-
-def _standing(period: BudgetPeriod, ticks: tuple[Decimal, ...]) -> Standing:
-    budget = period.budget
-    return Standing(
-        name=budget.name,
-        scope=budget.scope,
-        scope_id=budget.scope_id,
-        kind=budget.period,
-        enforcement=period.enforcement,
-        starts_at=period.starts_at,
-        ends_at=period.ends_at,
-        limit=period.limit_amount,
-        spent=period.spent,
-        held=period.held,
-        uncertain=period.uncertain,
-        ticks=ticks,
-    )
 
 
 def _percent(share: Decimal) -> str:
