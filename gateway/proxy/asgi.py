@@ -1,6 +1,7 @@
 """The door: pure ASGI in front of the views, with limits on heads, bodies, silence and stalls."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import socket
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 from django.http import HttpRequest
-from django.urls import Resolver404, URLResolver
+from django.urls import Resolver404, ResolverMatch, URLResolver
 from django.urls.resolvers import RegexPattern
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -22,10 +23,10 @@ from gateway.proxy import answer, call, metrics
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge import journal as journals
 from gateway.proxy.bridge.credentials import Credentials
-from gateway.proxy.bridge.journal import Found, Journal
+from gateway.proxy.bridge.journal import Journal
 from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money
-from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool
+from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import Callers
 from gateway.proxy.protocols.wire import Dialect
@@ -148,6 +149,7 @@ class Proxy:
         self.worker = str(uuid.uuid4())  # new at every start: a dead process never returns
         self.is_draining = False
         self._resolver = URLResolver(RegexPattern(r"^/"), "gateway.proxy.urls")
+        self._matches: dict[str, ResolverMatch] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._calls = 0
         self._live: list[str] = []
@@ -169,7 +171,8 @@ class Proxy:
         self.pumps = Pumps(self.money, self.lookup, self.client, credentials)
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
         self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
-        await self._beat()
+        with contextlib.suppress(LedgerUnavailableError, QuestionError):
+            await self._beat()
         self._tasks = [
             asyncio.create_task(work)
             for work in (
@@ -182,7 +185,8 @@ class Proxy:
     async def stop(self) -> None:
         """Stop taking calls, let those under way finish, settle everything."""
         self.is_draining = True
-        await self._beat()
+        with contextlib.suppress(LedgerUnavailableError, QuestionError):
+            await self._beat()
         await self.pumps.stop(within=self.config.drain_s)
         await self.money.stop(within=5.0)
         for task in self._tasks:
@@ -194,7 +198,10 @@ class Proxy:
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await work()
+            try:
+                await work()
+            except (LedgerUnavailableError, QuestionError):
+                logger.warning("gateway.chore_missed", extra={"chore": work.__name__})
             await asyncio.sleep(seconds)
 
     async def _beat(self) -> None:
@@ -207,39 +214,26 @@ class Proxy:
             "version": self.config.version,
             "is_draining": self.is_draining,
         }
-        try:
-            self._live = await self.lookup.beat(worker)
-        except LedgerUnavailableError:
-            self._live = []  # whoever cannot beat must not sweep: it would not know who lives
-            logger.warning("gateway.beat_missed")
+        self._live = []  # whoever cannot beat must not sweep: it would not know who lives
+        self._live = await self.lookup.beat(worker)
 
     async def _sweep(self) -> None:
-        if not self._live:
-            return
-        try:
-            if expired := await self.lookup.expire(self._live):
-                logger.warning("holds.expired", extra={"calls": expired})
-        except LedgerUnavailableError:
-            logger.warning("gateway.sweep_missed")
+        if self._live and (expired := await self.lookup.expire(self._live)):
+            logger.warning("holds.expired", extra={"calls": expired})
 
     async def _replay(self) -> None:
         """Tell the ledger what dead processes of this folder knew."""
         for found in journals.dead(self.config.journal):
-            if not await self._replayed(found):
-                return
-
-    async def _replayed(self, found: Found) -> bool:
-        items = found.items()
-        try:
-            for at in range(0, len(items), REPLAY):
-                await self.lookup.replay(items[at : at + REPLAY])
-        except LedgerUnavailableError:
-            found.leave()
-            return False
-        found.delete()
-        if items:
-            logger.warning("journal.replayed", extra={"calls": len(items)})
-        return True
+            items = found.items()
+            try:
+                for at in range(0, len(items), REPLAY):
+                    await self.lookup.replay(items[at : at + REPLAY])
+            except LedgerUnavailableError:
+                found.leave()
+                raise
+            found.delete()
+            if items:
+                logger.warning("journal.replayed", extra={"calls": len(items)})
 
     # -- requests
 
@@ -269,10 +263,7 @@ class Proxy:
         """Check head and body, then let the view of the path answer."""
         if self.is_draining:
             raise RefusedError("ledger_unavailable", "This gateway is stopping.")
-        try:
-            match = self._resolver.resolve(scope["path"])
-        except Resolver404 as error:
-            raise RefusedError("not_found", "There is no such path.") from error
+        match = self._match(scope["path"])
         try:
             headers = single(scope["headers"])
         except RepeatedHeaderError as error:
@@ -292,6 +283,19 @@ class Proxy:
                 self._unwatch(watch, request)
         self._warm()
         return reply, request
+
+    def _match(self, path: str) -> ResolverMatch:
+        """Return the view of a governed path; paths without variables are found once."""
+        known = self._matches.get(path)
+        if known is not None:
+            return known
+        try:
+            match = self._resolver.resolve(path)
+        except Resolver404 as error:
+            raise RefusedError("not_found", "There is no such path.") from error
+        if not match.kwargs:
+            self._matches[path] = match
+        return match
 
     def _watch(
         self, scope: Scope, receive: Receive, request: LeanRequest

@@ -72,7 +72,7 @@ async def _plan(
     """Decide who pays, where the call may go, what it costs at most, which budgets hold it."""
     key, catalog, ms = caller.key, caller.catalog, incoming.ms
     headers = {n.decode(): v.decode("latin-1") for n, v in incoming.headers.items() if n in _SAID}
-    said = dimensions.resolve(headers, asked.body, key=caller.rules, house=caller.house)
+    said = caller.says(headers, asked.attribution)
     center, is_flagged = caller.center(said.cost_center)
     targets = catalog.targets(asked.model)
     if not targets:
@@ -94,7 +94,11 @@ async def _plan(
     order = matching.ordered(targets, iter(random.random, 1.0))
     row = order[0].upstream.row
     name = headers.get("x-prompt-name")
-    secret = fingerprint.organization_key(gateway.fingerprint_secret, UUID(key.organization_id))
+    secret = catalog.fingerprint_key
+    if secret is None:
+        owner = UUID(key.organization_id)
+        secret = fingerprint.organization_key(gateway.fingerprint_secret, owner)
+        catalog.fingerprint_key = secret
     prompt = fingerprint.of_prompt(secret, format_.system_text(asked), name=name)
     idem = incoming.headers.get(b"idempotency-key")
     price = order[0].price_at(ms)

@@ -1,6 +1,5 @@
 """The gateway's views: DRF views with an async dispatch of their own, fixed parser and renderer."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -61,7 +60,7 @@ class CallView(ProviderView):
         """Carry one call; the pump goes on when the client leaves."""
         pump = await call.begin(self.gateway, incoming, self.format)
         self.request._request.pump = pump  # the door tells it when the client leaves
-        return await asyncio.shield(pump.reply)
+        return await pump.reply
 
 
 class ChatCompletions(CallView):

@@ -10,7 +10,7 @@ BEGIN
   PERFORM set_config('app.ledger', 'on', true);
   SELECT jsonb_build_object('sealed', encode(u.credential_sealed, 'hex'), 'version', u.credential_version, 'base_url', u.base_url)
     INTO answer FROM upstream u
-   WHERE u.organization_id = (p ->> 'organization_id')::uuid AND u.id = (p ->> 'upstream_id')::uuid AND u.is_active;
+   WHERE u.organization_id = (p ->> 'organization_id')::uuid AND u.id = (p ->> 'upstream_id')::uuid AND u.is_active AND u.archived_at IS NULL;
   PERFORM set_config('app.ledger', '', true);
   RETURN answer;
 END $$;

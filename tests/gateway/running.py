@@ -123,6 +123,7 @@ class Client:
 
     async def calls(self, *, until: Callable[[list[dict[str, Any]]], bool] | None = None) -> Any:
         """Return the calls in the books, oldest first, once they are as expected."""
+        rows: list[dict[str, Any]] = []
         for _ in range(200):
             rows = await self.rows("SELECT * FROM v1_calls WHERE organization_id = %s ORDER BY 1")
             if until is None or until(rows):

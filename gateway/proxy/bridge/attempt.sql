@@ -1,5 +1,5 @@
 -- Notes failed tries of calls: [{organization_id, usage_id, n, upstream_id, sent_ms, status, error_code,
--- provider_request_id}]. Idempotent by (usage_id, n).
+-- provider_request_id}]. Idempotent by (usage_id, n). A try of no call of that organization is not noted.
 -- owner: ledger
 -- execute: gateway
 CREATE OR REPLACE FUNCTION gateway_attempt(p jsonb) RETURNS int
@@ -13,6 +13,7 @@ BEGIN
          coalesce(x.error_code, ''), coalesce(x.provider_request_id, '')
     FROM jsonb_to_recordset(p) AS x(usage_id uuid, n smallint, organization_id uuid, upstream_id uuid, sent_ms bigint,
          status int, error_code text, provider_request_id text)
+   WHERE EXISTS (SELECT 1 FROM usage_record u WHERE u.id = x.usage_id AND u.organization_id = x.organization_id)
   ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS noted = ROW_COUNT;
   PERFORM set_config('app.ledger', '', true);

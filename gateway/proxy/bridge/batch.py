@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
@@ -42,22 +43,22 @@ class BadItemError(Exception):
 Waiting = tuple[Item, "asyncio.Future[Answer]"]
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the owner of a batcher does about its items."""
+
+    wrap: Callable[[Sequence[Item]], Any]  # makes the question of a batch
+    on_batch: Callable[[Sequence[Item]], None]  # before it is asked
+    on_done: Callable[[Sequence[Item]], None]  # once it is answered
+    give_back: Callable[[Item], None]  # for an answer that nobody waits for
+
+
 class Batcher:
     """One queue, one connection, one task. A settle's room is infinite: truth is never refused."""
 
-    def __init__(
-        self,
-        dsn: str,
-        sql: str,
-        *,
-        wrap: Callable[[Sequence[Item]], Any],
-        on_batch: Callable[[Sequence[Item]], None],
-        give_back: Callable[[Item], None],
-        room: float = math.inf,
-    ) -> None:
-        """`wrap` makes the question of a batch; `on_batch` sees it before it is asked."""
-        self._dsn, self._sql = dsn, sql
-        self._wrap, self._on_batch, self._give_back, self._room = wrap, on_batch, give_back, room
+    def __init__(self, dsn: str, sql: str, hooks: Hooks, *, room: float = math.inf) -> None:
+        """Ask `sql` with batches of at most `room` waiting items."""
+        self._dsn, self._sql, self._hooks, self._room = dsn, sql, hooks, room
         self._queue: collections.deque[Waiting] = collections.deque()
         self._wake = asyncio.Event()
         self._connection: psycopg.AsyncConnection[Any] | None = None
@@ -80,12 +81,17 @@ class Batcher:
         An answer that comes too late, or for a caller who is gone, is given back.
         """
         future = self.put(item)
+        loop = asyncio.get_running_loop()
+        timer = None if timeout is None else loop.call_later(timeout, _expire, future)
         try:
-            return await asyncio.wait_for(future, timeout)
-        except (TimeoutError, asyncio.CancelledError):
+            return await future
+        except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
-                self._give_back(item)  # answered in the same instant
+                self._hooks.give_back(item)  # answered in the same instant
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def put(self, item: Item) -> "asyncio.Future[Answer]":
         """Queue an item; its future holds the answer."""
@@ -116,7 +122,7 @@ class Batcher:
     def _is_announced(self, batch: list[Waiting]) -> bool:
         """Show the batch to its owner; when it cannot be noted, nothing of it is asked."""
         try:
-            self._on_batch([item for item, _ in batch])
+            self._hooks.on_batch([item for item, _ in batch])
         except OSError:
             for _, future in batch:
                 future.set_exception(LedgerUnavailableError("the call cannot be noted"))
@@ -140,9 +146,10 @@ class Batcher:
                 await self._halve(batch, error)
                 return
         self._found()
+        self._hooks.on_done([item for item, _ in batch])
         for item, future in batch:
             if future.done():
-                self._give_back(item)
+                self._hooks.give_back(item)
             else:
                 future.set_result(answers[item.id])
 
@@ -160,7 +167,7 @@ class Batcher:
             logger.error("ledger.item_refused", extra={"call": item.id, "state": error.sqlstate})
             reason = BadItemError(error.sqlstate)
         if future.done():
-            self._give_back(item)
+            self._hooks.give_back(item)
         else:
             future.set_exception(reason)
 
@@ -169,7 +176,7 @@ class Batcher:
         if self._connection is None or self._connection.closed:
             self._connection = await pool.connect(self._dsn)
         began = time.perf_counter()
-        question = pool.encode(self._wrap(items)).decode()
+        question = pool.encode(self._hooks.wrap(items)).decode()
         cursor = await self._connection.execute(self._sql, [question])
         rows = await cursor.fetchall()
         self.commit_ms = (time.perf_counter() - began) * 1000
@@ -185,3 +192,9 @@ class Batcher:
             away = round(time.monotonic() - self._down_since, 3)
             logger.warning("ledger.back", extra={"seconds": away})
             self._down_since = None
+
+
+def _expire(future: "asyncio.Future[Answer]") -> None:
+    """End the wait for an answer; whoever flushes the item then gives its grant back."""
+    if not future.done():
+        future.set_exception(TimeoutError())

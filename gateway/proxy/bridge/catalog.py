@@ -86,6 +86,8 @@ class Catalog:
     routes: Matcher[Any] = field(init=False)
     upstreams: dict[str, Upstream] = field(init=False)
     _own: Catalogue[Listing] = field(init=False)
+    callers: dict[str, Any] = field(default_factory=dict)  # of this catalogue, by key
+    fingerprint_key: bytes | None = None
     _targets: dict[str, tuple[Target, ...]] = field(default_factory=dict)
     _coverage: dict[tuple[str | None, str, str | None], Coverage] = field(default_factory=dict)
     _ceilings: dict[Any, Rates | None] = field(default_factory=dict)

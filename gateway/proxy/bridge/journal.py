@@ -10,7 +10,7 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,18 @@ class Journal:
 
     def sent(self, call: str) -> None:
         """Write, right before the first byte to the provider, that it may bill from now on."""
-        self._note(call, {"sent": call})
+        frame = _frame({"sent": call})
+        self._calls.setdefault(call, []).append(frame)
+        self._append(frame)
 
-    def result(self, call: str, item: Any) -> None:
-        """Write what settling this call needs."""
-        self._note(call, {"result": call, "item": item})
+    def results(self, items: Mapping[str, Any]) -> None:
+        """Write what settling these calls needs."""
+        frames = []
+        for call, item in items.items():
+            frame = _frame({"result": call, "item": item})
+            self._calls.setdefault(call, []).append(frame)
+            frames.append(frame)
+        self._append(b"".join(frames))
 
     def resolved(self, calls: Iterable[str]) -> None:
         """Write that the ledger knows all about these calls."""
@@ -98,11 +105,6 @@ class Journal:
         if not self._calls:
             self.path.unlink(missing_ok=True)
         os.close(self._file)
-
-    def _note(self, call: str, content: dict[str, Any]) -> None:
-        frame = _frame(content)
-        self._calls.setdefault(call, []).append(frame)
-        self._append(frame)
 
     def _append(self, frames: bytes) -> None:
         """Write; a full disk stops admissions and nothing else, the ledger is told all the same."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.proxy.bridge.pool import Pool
+from gateway.proxy.bridge.pool import Pool, QuestionError
 
 KEY = "SELECT gateway_lookup(%s::jsonb)::text"
 CATALOG = "SELECT gateway_catalog(%s::jsonb)::text"
@@ -242,8 +242,16 @@ class Lookup:
         await self._pool.ask(ATTEMPTS, failed)
 
     async def replay(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Settle what a dead process's journal tells; what is settled already stays as it is."""
-        await self._pool.ask(SETTLE, items)
+        """Settle what a dead process's journal tells; what is settled already stays as it is.
+
+        An item that the ledger refuses is logged and left to the sweep; the others go through.
+        """
+        try:
+            await self._pool.ask(SETTLE, items)
+        except QuestionError:
+            middle = len(items) // 2
+            for half in (items[:middle], items[middle:]) if middle else ():
+                await self.replay(half)
 
     async def ready(self) -> ReadyRow:
         """Ask whether the database keeps what it commits and has room for the coming months."""

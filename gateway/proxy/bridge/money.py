@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.proxy.bridge.batch import BadItemError, Batcher, Item
+from gateway.proxy.bridge.batch import Answer, BadItemError, Batcher, Hooks, Item
 from gateway.proxy.bridge.journal import Journal
 from gateway.proxy.bridge.pool import LedgerUnavailableError
 
@@ -96,17 +96,15 @@ class Money:
     def __init__(self, dsn: str, journal: Journal, worker: str) -> None:
         """Prepare; `start` begins to work."""
         self.journal = journal
-        self._admits = Batcher(
-            dsn,
-            ADMIT,
+        admits = Hooks(
             wrap=lambda items: {"worker": worker, "calls": items},
             on_batch=self._announce,
+            on_done=_nothing,
             give_back=self.give_back,
-            room=ROOM,
         )
-        self._settles = Batcher(
-            dsn, SETTLE, wrap=list, on_batch=self._record, give_back=lambda item: None
-        )
+        settles = Hooks(wrap=list, on_batch=self._record, on_done=self._resolve, give_back=_nothing)
+        self._admits = Batcher(dsn, ADMIT, admits, room=ROOM)
+        self._settles = Batcher(dsn, SETTLE, settles)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._settled = asyncio.Event()  # for those who wait for room
 
@@ -160,10 +158,16 @@ class Money:
         That is after the commit or, when PostgreSQL is away, after the result is fsynced in the
         journal; the settle itself then follows by itself.
         """
-        task: asyncio.Task[Mapping[str, Any]] = self._hold(self._settle(settlement))
-        done, _ = await asyncio.wait({task}, timeout=0 if self._settles.is_down else COMMIT)
-        if done:
-            return task.result()
+        loop = asyncio.get_running_loop()
+        told = self._tell(settlement)
+        patience = 0.0 if self._settles.is_down else COMMIT
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(patience, _wake, waiter)
+        told.add_done_callback(lambda _: _wake(waiter))
+        await waiter
+        timer.cancel()
+        if told.done() and not told.exception():
+            return told.result()[1]
         await self.journal.sync()
         return {}
 
@@ -177,41 +181,50 @@ class Money:
 
     def give_back(self, item: Item) -> None:
         """Release the hold of a call that nobody waits for; without a hold this does nothing."""
-        self._hold(self._settle(Settlement(item.id, "released", error_code="ledger_unavailable")))
+        self._tell(Settlement(item.id, "released", error_code="ledger_unavailable"))
 
     def give_up(self, call: str, *, is_sent: bool) -> None:
         """Settle a call whose pump broke: uncertain once it was sent, else released."""
         state = "uncertain" if is_sent else "released"
-        self._hold(self._settle(Settlement(call, state, error_code="gateway_failed")))
+        self._tell(Settlement(call, state, error_code="gateway_failed"))
 
     def forget(self, call: str) -> None:
         """Note that a call was refused: it has no hold."""
         self.journal.resolved([call])
 
-    async def _settle(self, settlement: Settlement) -> Mapping[str, Any]:
-        """Ask until the ledger knows; locked rows are waited for."""
-        while True:
-            try:
-                _, detail = await self._settles.submit(settlement, None)
-            except LedgerUnavailableError:
-                await asyncio.sleep(AGAIN)
-                continue
-            except BadItemError:
-                return {}  # logged by its call id; the sweep will charge the hold
-            self.journal.resolved([settlement.id])
-            self._settled.set()
-            self._settled.clear()  # whoever waited is awake; the next one waits for the next settle
-            return detail
+    def _tell(self, settlement: Settlement) -> "asyncio.Future[Answer]":
+        """Queue a settlement; one that met locked rows is queued again until the ledger knows."""
+        told = self._settles.put(settlement)
+        told.add_done_callback(lambda done: self._told(settlement, done))
+        return told
+
+    def _told(self, settlement: Settlement, done: "asyncio.Future[Answer]") -> None:
+        if done.cancelled() or not isinstance(done.exception(), LedgerUnavailableError):
+            return  # answered; or refused, which is logged, and the sweep charges its hold
+        asyncio.get_running_loop().call_later(AGAIN, self._tell, settlement)
 
     def _announce(self, items: Sequence[Item]) -> None:
         self.journal.open([item.id for item in items])
 
     def _record(self, items: Sequence[Item]) -> None:
-        for item in items:
-            self.journal.result(item.id, item)
+        self.journal.results({item.id: item for item in items})
+
+    def _resolve(self, items: Sequence[Item]) -> None:
+        self.journal.resolved([item.id for item in items])
+        self._settled.set()
+        self._settled.clear()  # whoever waited is awake; the next one waits for the next settle
 
     def _hold(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _nothing(items: Any) -> None:
+    """Do nothing: an admission is resolved by its settle, a settle has nothing to give back."""
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

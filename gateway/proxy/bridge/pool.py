@@ -1,11 +1,14 @@
 """Connections of the gateway's role, set up so that a commit is durable and no wait is long."""
 
+import logging
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = "-c synchronous_commit=on -c lock_timeout=500ms -c statement_timeout=2s -c timezone=UTC"
 WAIT = 1.0  # seconds for a connection; whoever asked is answered within two
@@ -40,6 +43,12 @@ async def connect(dsn: str) -> psycopg.AsyncConnection[Any]:
     )
 
 
+class QuestionError(Exception):
+    """PostgreSQL refused a question as such: asking again will not help."""
+
+    code = "ledger_unavailable"
+
+
 class Pool:
     """A few connections for single questions: look-ups, catalogues, heartbeat, sweep."""
 
@@ -65,7 +74,7 @@ class Pool:
     async def ask(self, sql: str, question: Any = None) -> bytes:
         """Run one statement that takes one jsonb and answers one text; return that as bytes.
 
-        Raises LedgerUnavailableError when PostgreSQL does not answer.
+        Raises LedgerUnavailableError when PostgreSQL does not answer, QuestionError when it refuses.
         """
         parameters = [] if question is None else [encode(question).decode()]
         try:
@@ -74,5 +83,8 @@ class Pool:
                 row = await cursor.fetchone()
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise LedgerUnavailableError("PostgreSQL does not answer") from error
+        except psycopg.Error as error:
+            logger.exception("ledger.question_refused", extra={"state": error.sqlstate})
+            raise QuestionError(error.sqlstate) from error
         value = row[0] if row else None
         return b"null" if value is None else str(value).encode()
