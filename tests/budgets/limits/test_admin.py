@@ -60,32 +60,22 @@ def test_a_lowered_limit_acts_at_once_and_tells_of_passed_thresholds(
     ours: Cast, browser: Client
 ) -> None:
     url = f"/admin/budgets/budget/{ours.budget.pk}/change/"
-    page = browser.get(url)
-    form = page.context["adminform"].form
-    inline = page.context["inline_admin_formsets"][0].formset
+    inline = browser.get(url).context["inline_admin_formsets"][0].formset
+    thresholds = {"thresholds-TOTAL_FORMS": "2", "thresholds-INITIAL_FORMS": "2"}
+    for number, form in enumerate(inline.forms[:2]):
+        for name in ("id", "value", "unit"):
+            thresholds[f"thresholds-{number}-{name}"] = str(form[name].value())
+    limit = {"limit": "1.5", "reason": "spring", "name": "OURS budget", "enforcement": "block"}
 
-    answer = browser.post(
-        url,
-        {
-            "name": form["name"].value(),
-            "enforcement": "block",
-            "wait_ms": "2000",
-            "limit": "1.5",
-            "reason": "spring",
-            "thresholds-TOTAL_FORMS": "1",
-            "thresholds-INITIAL_FORMS": "1",
-            "thresholds-0-id": str(inline.forms[0].instance.pk),
-            "thresholds-0-value": "80",
-            "thresholds-0-unit": "percent",
-        },
-    )
+    answer = browser.post(url, {**limit, "wait_ms": "2000", **thresholds})
 
-    assert answer.status_code == 302
+    assert answer.status_code == 302, answer.context["errors"]
     with tenant(ours.organization.pk):
         period = BudgetPeriod.objects.filter(budget=ours.budget).earliest("starts_at")
         assert period.limit_amount == Decimal("1.5")
-        assert Alert.objects.get(budget_period=period).actual_at == Decimal("1.25")
+        alert = Alert.objects.get(budget_period=period, threshold=80)
         entry = AuditEntry.objects.get(action="budget.limit_lowered")
+    assert alert.actual_at == Decimal("1.25")
     assert entry.changes["limit"] == ["100", "1.5"]
     assert entry.actor_id == ours.person("finance").pk
 
