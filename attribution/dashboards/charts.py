@@ -51,11 +51,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells under columns, and perhaps a row of totals."""
+    """Rows of cells under columns, perhaps a row of totals, and a note on what is not in them."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     total: tuple[Cell, ...] | None = None
+    note: str = ""
 
     @property
     def header(self) -> list[str]:

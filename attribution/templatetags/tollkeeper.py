@@ -89,6 +89,16 @@ def shown(value: Any, kind: str) -> SafeString | str:
     return show(value) if show else str(value)
 
 
+@register.filter
+def raw(value: Any) -> str:
+    """Return a cell as plain text for sorting: exact numbers, ISO instants, nothing for unknown."""
+    if isinstance(value, Decimal):
+        return exact.text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return "" if value is None else str(value)
+
+
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Draw a symbol of the sprite; it is decoration, the word stands beside it."""

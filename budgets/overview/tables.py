@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from django.db.models import QuerySet, Sum
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Column, Kind, Table
@@ -66,6 +66,7 @@ def users(scene: Scene) -> Table:
             )
             for row in rows
         ),
+        note=_unpriced(sum(row.unpriced_calls for row in rows)),
     )
 
 
@@ -89,7 +90,7 @@ def latest(scene: Scene) -> Table:
                 call.model_billed or call.model_requested,
                 sum(call.tokens.values()),
                 call.cost,
-                str(CallState(call.state).label),
+                _state(call),
             )
             for call in _calls(scene)[:CALLS]
         ),
@@ -107,6 +108,22 @@ def held(scene: Scene) -> Decimal:
     calls = _calls(scene).filter(state=CallState.HELD)
     held_now: Decimal = calls.aggregate(held=Sum("hold_amount", default=ZERO))["held"]
     return held_now
+
+
+def _unpriced(calls: int) -> str:
+    if not calls:
+        return ""
+    text = ngettext(
+        "%(count)s call has no known price and is not in the amounts.",
+        "%(count)s calls have no known price and are not in the amounts.",
+        calls,
+    )
+    return text % {"count": calls}
+
+
+def _state(call: UsageRecord) -> str:
+    state = str(CallState(call.state).label)
+    return gettext("%(state)s, estimated") % {"state": state} if call.is_estimated else state
 
 
 def _calls(scene: Scene) -> QuerySet[UsageRecord]:

@@ -1,13 +1,16 @@
 """Vendored files are the published ones: version, licence and SHA-384 stand beside them."""
 
 import base64
+import gzip
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-VENDOR = Path(__file__).resolve().parents[2] / "static/vendor"
+STATIC = Path(__file__).resolve().parents[2] / "static"
+VENDOR = STATIC / "vendor"
 PACKAGES = sorted(path for path in VENDOR.iterdir() if path.is_dir())
 
 
@@ -37,3 +40,14 @@ def test_every_vendored_file_is_byte_for_byte_the_recorded_one(package: Path) ->
         content = (package / name).read_bytes()
         assert digest(content) == file["sha384"]
         assert digest(content + file["removed_tail"].encode()) == file["origin_sha384"]
+
+
+def test_what_a_page_loads_is_light() -> None:
+    page = (STATIC.parent / "templates/budgets/overview/home.html").read_text()
+    base = (STATIC.parent / "templates/base.html").read_text()
+    named = set(re.findall(r"{% static '([^']+)' %}", page + base))
+    modules = {path.relative_to(STATIC).as_posix() for path in STATIC.glob("js/*.js")}
+
+    weight = sum(len(gzip.compress((STATIC / name).read_bytes())) for name in named | modules)
+
+    assert weight < 120_000
