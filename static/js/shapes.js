@@ -29,6 +29,7 @@ const bar = (series) => ({
   label: series.label,
   data: series.values.map(parse),
   backgroundColor: fill(series.hue),
+  hoverBackgroundColor: hue(series.hue),
   borderColor: token("surface"),
   borderWidth: { top: 1 },
   maxBarThickness: 40,
