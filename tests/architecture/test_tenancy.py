@@ -36,6 +36,7 @@ DEFINERS = {
     "budgets_ingest",
     "budgets_period",
     "budgets_relimit",
+    "budgets_rerate",
     "budgets_settle",
     "gateway_attempt",
     "gateway_beat",
