@@ -7,13 +7,14 @@
 CREATE OR REPLACE FUNCTION attribution_rollups_advance(p jsonb) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-  lo xid8; hi xid8 := pg_snapshot_xmin(pg_current_snapshot()); folded bigint;
+  lo xid8; hi xid8; folded bigint;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtextextended('attribution_rollups', 7)) THEN
     RETURN 0;
   END IF;
   PERFORM set_config('app.ledger', 'on', true);
   SELECT w.xid INTO lo FROM rollup_watermark w WHERE w.id = 1;
+  hi := greatest(pg_snapshot_xmin(pg_current_snapshot()), lo);    -- after the lock: it never goes back
   folded := attribution_rollups_fold(coalesce(lo, '0'::xid8), hi, NULL);
   INSERT INTO rollup_watermark (id, xid, advanced_at) VALUES (1, hi, clock_timestamp())
   ON CONFLICT (id) DO UPDATE SET xid = excluded.xid, advanced_at = excluded.advanced_at;

@@ -12,7 +12,7 @@ BEGIN
   lo := uuid7_floor(q.starts_at); hi := uuid7_floor(q.ends_at);
   WITH RECURSIVE tree AS (
     SELECT d.id FROM department d WHERE d.id = b.scope_id AND d.organization_id = q.organization_id
-    UNION ALL SELECT d.id FROM department d JOIN tree t ON d.parent_id = t.id)
+    UNION SELECT d.id FROM department d JOIN tree t ON d.parent_id = t.id WHERE d.organization_id = q.organization_id)
   SELECT array_agg(t.id) INTO below FROM tree t;
   PERFORM 1 FROM usage_record u WHERE u.id >= lo AND u.id < hi AND u.organization_id = q.organization_id
      AND u.state IN ('held', 'uncertain') ORDER BY u.id FOR NO KEY UPDATE;

@@ -2,7 +2,9 @@
 -- Bounds come from budgets.limits.periods, the one place that knows calendars. The limit is the
 -- budget's newest version. With `backfill` (a budget created, or widened, inside the window; the caller
 -- holds the policy fence exclusively) calls of the window that match the scope are counted in:
--- their holds, uncertain amounts and costs, with one reservation each. Idempotent.
+-- their holds, uncertain amounts and costs, with one reservation each. Idempotent. NULL: the budget is
+-- archived, or unlimited, or another of its periods overlaps. Locks: the budget's limit (advisory,
+-- shared with budgets_relimit, so that a limit set meanwhile reaches the new period).
 -- owner: ledger
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_period(p jsonb) RETURNS bigint
@@ -12,7 +14,11 @@ DECLARE
   lo timestamptz := (p ->> 'starts_at')::timestamptz; hi timestamptz := (p ->> 'ends_at')::timestamptz;
   b budget; made bigint;
 BEGIN
+  IF org <> NULLIF(current_setting('app.organization_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'another organization is being served' USING ERRCODE = '42501';
+  END IF;
   PERFORM set_config('app.ledger', 'on', true);
+  PERFORM pg_advisory_xact_lock(hashtextextended((p ->> 'budget_id')::uuid::text, 8));
   SELECT * INTO b FROM budget WHERE id = (p ->> 'budget_id')::uuid AND organization_id = org;
   IF b.id IS NULL OR b.archived_at IS NOT NULL THEN
     PERFORM set_config('app.ledger', '', true);

@@ -1,5 +1,6 @@
 -- Gives the periods of a budget that have not ended the amount of its newest limit version:
--- {"organization_id", "budget_id"}. Locks those rows only; acts on the next admission. A raised limit
+-- {"organization_id", "budget_id"}. Locks the budget's limit (advisory, shared with budgets_period) and
+-- those rows in id order, nothing else; acts on the next admission. A raised limit
 -- raises `arm`, so that thresholds fire anew; a lowered one may cross thresholds at once.
 -- owner: ledger
 -- execute: app
@@ -9,7 +10,11 @@ DECLARE
   org uuid := (p ->> 'organization_id')::uuid; budget_of uuid := (p ->> 'budget_id')::uuid;
   amount numeric; mode text; changed bigint[];
 BEGIN
+  IF org <> NULLIF(current_setting('app.organization_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'another organization is being served' USING ERRCODE = '42501';
+  END IF;
   PERFORM set_config('app.ledger', 'on', true);
+  PERFORM pg_advisory_xact_lock(hashtextextended(budget_of::text, 8));
   SELECT v.amount INTO amount FROM limit_version v WHERE v.organization_id = org AND v.budget_id = budget_of
    ORDER BY v.created_at DESC LIMIT 1;
   SELECT b.enforcement INTO mode FROM budget b WHERE b.organization_id = org AND b.id = budget_of;

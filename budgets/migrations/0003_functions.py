@@ -10,15 +10,15 @@ class Migration(migrations.Migration):
 
     operations = [
         InstallSQL("budgets/alerts/raise.sql", "d27fbd09e1c5d38c"),
-        InstallSQL("budgets/limits/backfill.sql", "ab5c5c04ee957473"),
-        InstallSQL("budgets/limits/period.sql", "2a767f5ccd45df33"),
-        InstallSQL("budgets/limits/relimit.sql", "5a519621486c1ed8"),
+        InstallSQL("budgets/limits/backfill.sql", "10d2e598b3e0ebf3"),
+        InstallSQL("budgets/limits/period.sql", "a311798eef7f85c4"),
+        InstallSQL("budgets/limits/relimit.sql", "26d1a422aa6a8dd4"),
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
         InstallSQL("budgets/reservations/stale.sql", "ad559f65c228fc46"),
         InstallSQL("budgets/reservations/admit.sql", "9d7653d2e3628577"),
         InstallSQL("budgets/reservations/resolve.sql", "8e80ecdc125cc7a6"),
         InstallSQL("budgets/reservations/settle.sql", "5c59a252793c8d06"),
-        InstallSQL("budgets/reservations/expire.sql", "a3d118f54925b443"),
+        InstallSQL("budgets/reservations/expire.sql", "0abf30a5f4c8b589"),
         InstallSQL("budgets/reservations/v1_calls.sql", "4690bf2177827d47"),
     ]

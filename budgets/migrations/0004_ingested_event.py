@@ -25,5 +25,5 @@ class Migration(migrations.Migration):
         ),
         TenantTable("ingested_event", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
         InstallSQL("attribution/ledger/record.sql", "e915bae316a643a5"),
-        InstallSQL("budgets/reservations/ingest.sql", "e53ea9119d72fccd"),
+        InstallSQL("budgets/reservations/ingest.sql", "89f0c90737c3e156"),
     ]

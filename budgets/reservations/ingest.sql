@@ -18,6 +18,9 @@ DECLARE
   oldest timestamptz; newest timestamptz := clock_timestamp() + interval '5 s';
   fresh uuid[]; lo uuid; hi uuid; touched bigint[];
 BEGIN
+  IF org <> NULLIF(current_setting('app.organization_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'another organization is being served' USING ERRCODE = '42501';
+  END IF;
   PERFORM set_config('app.ledger', 'on', true);
   -- 1 policy fence, shared: a budget opened meanwhile counts these calls or is seen here
   PERFORM pg_advisory_xact_lock_shared(hashtextextended(org::text, 7));
@@ -39,7 +42,7 @@ BEGIN
     -- 3 the periods of their time that cover them, kept for ever as reservations of nothing
     WITH RECURSIVE above AS (
       SELECT d.id AS department_id, d.id AS ancestor_id, d.parent_id FROM department d WHERE d.organization_id = org
-      UNION ALL
+      UNION
       SELECT a.department_id, d.id, d.parent_id FROM above a JOIN department d ON d.id = a.parent_id AND d.organization_id = org)
     INSERT INTO reservation (usage_id, budget_period_id, organization_id, amount)
     SELECT u.id, q.id, org, 0

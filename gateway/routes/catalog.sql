@@ -31,7 +31,7 @@ BEGIN
                  'department_id', c.department_id, 'departments', (
                    WITH RECURSIVE up AS (
                      SELECT d.id, d.parent_id FROM department d WHERE d.id = c.department_id AND d.organization_id = org
-                     UNION ALL SELECT d.id, d.parent_id FROM department d JOIN up ON d.id = up.parent_id)
+                     UNION SELECT d.id, d.parent_id FROM department d JOIN up ON d.id = up.parent_id WHERE d.organization_id = org)
                    SELECT coalesce(jsonb_agg(up.id), '[]') FROM up))), '[]')
           FROM cost_center c WHERE c.organization_id = org),
       'budgets', (
@@ -49,7 +49,7 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'targets', (
                  SELECT coalesce(jsonb_agg(jsonb_build_object('upstream_id', t.upstream_id, 'provider_model', t.provider_model,
                           'position', t.position, 'weight', t.weight) ORDER BY t.position, t.id), '[]')
-                   FROM route_target t JOIN upstream u ON u.organization_id = org AND u.id = t.upstream_id AND u.is_active
+                   FROM route_target t JOIN upstream u ON u.organization_id = org AND u.id = t.upstream_id AND u.is_active AND u.archived_at IS NULL
                   WHERE t.organization_id = org AND t.route_id = r.id)) ORDER BY r.name), '[]')
           FROM route r WHERE r.organization_id = org AND r.is_active),
       'upstreams', (
