@@ -131,32 +131,12 @@ def make_call(
     model: str = "gpt-4.1",
     user: str = "",
     state: str = "settled",
-    **columns: Any,
 ) -> uuid.UUID:
-    """Reserve and finish a call in every running period that covers the organization; return its id."""
+    """Reserve and finish a call in the running periods of the organization; return its id."""
     call_id = new_id(timezone.now())
-    call = {
-        "id": str(call_id),
-        "organization_id": str(required()),
-        "epoch": Organization.objects.get(pk=required()).policy_epoch,
-        "amount": cost,
-        "periods": list(
-            BudgetPeriod.objects.filter(
-                budget__scope="organization",
-                starts_at__lte=timezone.now(),
-                ends_at__gt=timezone.now(),
-            ).values_list("pk", flat=True)
-        ),
-        "cost_center_id": str(cost_center.pk) if cost_center else None,
-        "department_id": str(cost_center.department_id)
-        if cost_center and cost_center.department_id
-        else None,
-        "model_requested": model,
-        "user_id": user,
-        **columns,
-    }
-    body = {"worker": str(uuid.uuid4()), "calls": [call]}
-    assert _outcome("SELECT outcome FROM budgets_admit(%s::jsonb)", body) == "granted"
+    assert _reserve(
+        call_id, amount=cost, cost_center=cost_center, model_requested=model, user_id=user
+    ) == "granted"
     if state != "held":
         end = {"id": str(call_id), "state": state, "cost": cost, "cost_source": "usage"}
         lines = [{"token_class": "input", "quantity": "100", "usd_amount": cost}]
@@ -165,6 +145,11 @@ def make_call(
             [{**end, "model_billed": model, "lines": lines}],
         )
     return call_id
+
+
+def call_outcome(*, amount: str) -> str:
+    """Ask for admission of a call that may cost `amount`; return what became of it."""
+    return _reserve(new_id(timezone.now()), amount=amount, cost_center=None)
 
 
 def new_id(at: datetime) -> uuid.UUID:
@@ -178,6 +163,29 @@ def new_id(at: datetime) -> uuid.UUID:
 def unique(word: str) -> str:
     """Return a word that no other row has."""
     return f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+def _reserve(
+    call_id: uuid.UUID, *, amount: str, cost_center: CostCenter | None, **columns: str
+) -> str:
+    now = timezone.now()
+    periods = BudgetPeriod.objects.filter(
+        budget__scope="organization", starts_at__lte=now, ends_at__gt=now
+    )
+    places = [cost_center.pk, cost_center.department_id] if cost_center else [None, None]
+    center, department = (str(place) if place else None for place in places)
+    call = {
+        "id": str(call_id),
+        "organization_id": str(required()),
+        "epoch": Organization.objects.get(pk=required()).policy_epoch,
+        "amount": amount,
+        "periods": list(periods.values_list("pk", flat=True)),
+        "cost_center_id": center,
+        "department_id": department,
+        **columns,
+    }
+    body = {"worker": str(uuid.uuid4()), "calls": [call]}
+    return _outcome("SELECT outcome FROM budgets_admit(%s::jsonb)", body)
 
 
 def _outcome(statement: str, body: object) -> str:
