@@ -131,9 +131,12 @@ def breaches(
 ) -> list[Breach]:
     """Run a statement that returns what breaks an invariant: one row each, figures in its columns."""
     with connection.cursor() as cursor:
+        # Whole tables are summed: without fresh statistics the planner would walk indexes row by row.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(sql, arguments)
         names = [column.name for column in cursor.description or ()]
         rows = cursor.fetchall()
+        cursor.execute("SET LOCAL enable_nestloop = on")
     return [
         Breach(invariant, meaning, dict(zip(names, map(str, row), strict=True)), is_closing)
         for row in rows

@@ -2,6 +2,7 @@
 
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.django_db
 WORKER = uuid.uuid4()
 
 
-def figures() -> list[tuple[Decimal, Decimal, Decimal]]:
+def figures() -> list[Any]:
+    """Return spent, held and uncertain of each period."""
     return list(BudgetPeriod.objects.order_by("id").values_list("spent", "held", "uncertain"))
 
 

@@ -37,7 +37,7 @@ def imported(made: Organization, path: Path, *options: str) -> str:
     return out.getvalue()
 
 
-def kept(made: Organization) -> tuple[int, Decimal]:
+def kept(made: Organization) -> tuple[int, Decimal | None]:
     with tenant(made.pk):
         sums = UsageRecord.objects.aggregate(count=Count("id"), cost=Sum("cost"))
         assert not books.verify()

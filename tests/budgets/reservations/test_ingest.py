@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -14,16 +15,21 @@ from attribution.usage.models import UsageRecord
 from budgets.alerts.models import Alert
 from budgets.limits.models import BudgetPeriod
 from budgets.reservations import books, ingest
-from budgets.reservations.ingest import Event
+from budgets.reservations.ingest import Event, Recorded
 from tests.factories import make_budget, make_cost_center, make_organization, make_price
 
 pytestmark = pytest.mark.django_db
 OLD = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def event(event_id: str = "1", *, at: datetime | None = None, **columns: object) -> Event:
+def event(event_id: str = "1", *, at: datetime | None = None, **columns: Any) -> Event:
     values = {"model": "m", "provider": "openai", "tokens": Tokens(input=1000, output=500)}
-    return Event("sdk", event_id, at or timezone.now(), **{**values, **columns})  # type: ignore[arg-type] -- a test's choice
+    return Event("sdk", event_id, at or timezone.now(), **{**values, **columns})
+
+
+def call_of(answer: Recorded) -> UsageRecord:
+    assert answer.call_id is not None
+    return UsageRecord.objects.get(pk=answer.call_id)
 
 
 def priced(price: str = "2", *, at: datetime = OLD, until: datetime | None = None) -> None:
@@ -42,7 +48,7 @@ def test_a_call_is_settled_at_once_with_a_line_per_token_class() -> None:
         (answer,) = ingest.record([event()])
 
         assert (answer.result, answer.cost) == ("recorded", Decimal("0.003"))
-        call = UsageRecord.objects.get(pk=answer.call_id)
+        call = call_of(answer)
         assert (call.state, call.cost, call.source) == ("settled", Decimal("0.003"), "sdk")
         entries = LedgerEntry.objects.filter(usage_id=call.pk).order_by("token_class")
         assert list(entries.values_list("token_class", "usd_amount", "call_count")) == [
@@ -138,7 +144,7 @@ def test_an_unknown_cost_center_is_refused_or_booked_to_the_default_and_flagged(
         (booked,) = ingest.record([event("1", cost_center="NOBODY")])
 
         assert (refused.result, refused.error) == ("rejected", "unknown_cost_center")
-        call = UsageRecord.objects.get(pk=booked.call_id)
+        call = call_of(booked)
         assert (call.cost_center_id, call.is_attribution_flagged) == (default.pk, True)
 
 
