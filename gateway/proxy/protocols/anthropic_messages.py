@@ -23,7 +23,15 @@ KNOWN = frozenset(
         *("thinking", "service_tier", "cache_control", "context_management"),
     )
 )
+TYPES: dict[str, type] = {
+    "tools": list,
+    "thinking": dict,
+    "context_management": dict,
+    "service_tier": str,
+}
 PLAIN_BLOCKS = ("text", "thinking", "redacted_thinking", "tool_use", "search_result")
+# tuples: what a client wrote may not be hashable
+PLAIN_SOURCES = ("text", "content")
 NESTED = ("tool_result", "document")
 # Tools by the beginning of their dated names: run by the client, or by the server to a limit.
 CLIENT_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_")
@@ -40,7 +48,7 @@ def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:
     """Parse a request strictly."""
     body = strict_json.load_object(raw)
     fields.objects(body, "messages")
-    for name, kind in (("tools", list), ("thinking", dict), ("context_management", dict)):
+    for name, kind in TYPES.items():
         typed(body, name, kind)
     if not isinstance(body.get("system"), str):
         typed(body, "system", list)
@@ -117,7 +125,7 @@ def media(entries: Any, name: str) -> str | None:
         if kind == "document" and not inner:
             source = entry.get("source")
             inner = source.get("content") if isinstance(source, dict) else None
-            if not isinstance(source, dict) or source.get("type") not in {"text", "content"}:
+            if not isinstance(source, dict) or source.get("type") not in PLAIN_SOURCES:
                 return place
         if kind != "custom" and kind not in PLAIN_BLOCKS and kind not in NESTED:
             return place

@@ -22,7 +22,7 @@ def take(usage: Json, seen: Seen, *, is_final: bool) -> None:
     """Take a usage object into `seen`; until the last one its output is only a beginning."""
     read = count(usage, "input_tokens")
     if read is not None:
-        seen.partial_input = _classes(usage, read, 0).input_total
+        seen.partial = _classes(usage, read, 0)
     seen.service_tier = _tier(usage) or seen.service_tier
     seen.web_searches = count(part(usage, "server_tool_use"), "web_search_requests") or 0
     seen.is_unpriceable = usage.get("inference_geo") in DEARER_REGIONS

@@ -96,6 +96,19 @@ def body(
     return msgspec.json.encode({"error": {**error, **members}})
 
 
+def event(name: str, dialect: Dialect, code: str, message: str, *, request_id: str) -> bytes:
+    """Return the event that tells the client of a stream in the format `name` why it was cut.
+
+    Nothing can be said inside a JSON array: there the missing bracket tells.
+    """
+    if name == "openai_responses":
+        data = msgspec.json.encode({"type": "error", "code": code, "message": message})
+        return b"event: error\ndata: " + data + b"\n\n"
+    data = body(dialect, code, message, request_id=request_id)
+    kind = b"event: error\n" if dialect == "anthropic" else b""
+    return kind + b"data: " + data + b"\n\n"
+
+
 def headers(code: str, *, retry_after: int | None = None) -> list[tuple[bytes, bytes]]:
     """Return the headers that tell a client library whether and when to come again."""
     refusal = REFUSALS[code]

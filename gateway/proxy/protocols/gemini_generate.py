@@ -42,14 +42,16 @@ def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:
     """Parse a request strictly; `path` holds model and method, and `alt` of the query."""
     body = gemini_body.camel(strict_json.load_object(raw))
     fields.objects(body, "contents")
-    if "generationConfig" in body:
-        body["generationConfig"] = config = gemini_body.camel(typed(body, "generationConfig", dict))
-    else:
-        config = {}
-    if "thinkingConfig" in config:
-        config["thinkingConfig"] = gemini_body.camel(typed(config, "thinkingConfig", dict) or {})
-    if body.get("tools") is not None:
-        body["tools"] = [gemini_body.camel(tool) for tool in fields.objects(body, "tools")]
+    config = gemini_body.camel(typed(body, "generationConfig", dict) or {})
+    if config.get("thinkingConfig") is not None:
+        config["thinkingConfig"] = gemini_body.camel(typed(config, "thinkingConfig", dict))
+    if config:
+        body["generationConfig"] = config
+    if tools := typed(body, "tools", list):
+        body["tools"] = [
+            gemini_body.camel(tool) for tool in fields.objects({"tools": tools}, "tools")
+        ]
+    typed(body, "serviceTier", str)
     is_stream = path.get("method") == "streamGenerateContent"
     return Asked(
         body=body,
@@ -81,12 +83,18 @@ def size(asked: Asked) -> Size:
     return Size(
         text_bytes=fields.text_length(text),
         messages=1 + len(body["contents"]),
-        tools=sum(len(t.get("functionDeclarations") or ()) for t in body.get("tools") or ()),
+        tools=sum(_declared(tool) for tool in body.get("tools") or ()),
         media=media,
         unbounded=_unbounded(body, _config(asked)),
         input_classes=tuple(classes),
         output_classes=("output", "reasoning", *(("audio_output",) if speaks else ())),
     )
+
+
+def _declared(tool: Json) -> int:
+    """Count the functions that a tool declares."""
+    functions = tool.get("functionDeclarations")
+    return len(functions) if isinstance(functions, list) else 0
 
 
 def _capital(mode: Any) -> str:

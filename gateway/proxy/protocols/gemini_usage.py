@@ -13,7 +13,7 @@ def take(usage: Json, seen: Seen, *, is_final: bool) -> None:
     if prompt is None:
         return
     read = prompt + tools
-    seen.partial_input = read
+    seen.partial = _classes(usage, read, 0, 0)
     thought = count(usage, "thoughtsTokenCount") or 0
     said = count(usage, "candidatesTokenCount")
     if usage.get("candidatesTokenCount") is None:  # what the total holds, or nothing at all

@@ -54,6 +54,7 @@ def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:
 
 def asked_from(body: Json) -> Asked:
     """Read what chat and legacy completions have in common, every type checked."""
+    typed(body, "service_tier", str)
     is_stream = typed(body, "stream", bool) or False
     options = typed(body, "stream_options", dict) or {}
     limits = [whole(body, name) for name in ("max_tokens", "max_completion_tokens")]

@@ -25,6 +25,12 @@ KNOWN = frozenset(
         *("top_p", "truncation", "verbosity"),
     )
 )
+TYPES: dict[str, type] = {
+    "tools": list,
+    "reasoning": dict,
+    "background": bool,
+    "service_tier": str,
+}
 # Each brings in what the provider keeps or does, so that nobody can bound it (RELIABILITY §2).
 KEPT = ("previous_response_id", "conversation", "prompt", "background")
 # Items and parts that are text and nothing else.
@@ -49,7 +55,7 @@ def parse_request(raw: bytes, path: Mapping[str, str]) -> Asked:
         typed(body, "input", list)
     if not body.get("input") and not any(body.get(name) for name in KEPT):
         raise InvalidRequestError("`input` must be a text or a list of items.", "input")
-    for name, kind in (("tools", list), ("reasoning", dict), ("background", bool)):
+    for name, kind in TYPES.items():
         typed(body, name, kind)
     whole(body, "max_tool_calls", MOST_CALLS)
     return Asked(

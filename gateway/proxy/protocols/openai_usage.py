@@ -30,7 +30,7 @@ def read(raw: msgspec.Raw | bytes, seen: Seen, names: Names = CHAT) -> bool:
         return False
     prompt, completion = count(usage, names.read), count(usage, names.written)
     if prompt is not None:
-        seen.partial_input = prompt
+        seen.partial = Tokens(input=prompt)
         total = count(usage, "total_tokens")
         if total is not None and names.written not in usage and total >= prompt:
             completion = total - prompt  # embeddings; a legacy completion of nothing

@@ -90,11 +90,16 @@ class Seen:
     upstream_cost: Decimal | None = None  # US dollars that another bills beside it (own key)
     web_searches: int = 0
     others: tuple[SubUse, ...] = ()  # tokens outside of `usage`
-    partial_input: int | None = None  # input tokens stated, though the usage is incomplete
+    partial: Tokens | None = None  # the input side as stated, though the usage is incomplete
     is_error: bool = False  # an error inside a 200 answer
     is_unpriceable: bool = False  # holds what no rate of ours covers: without `cost` it is NULL
     events: int = 0  # delta events with output
     text_bytes: int = 0  # UTF-8 bytes of visible output
+
+    @property
+    def partial_input(self) -> int | None:
+        """Return the input tokens stated, though the usage is incomplete."""
+        return None if self.partial is None else self.partial.input_total
 
     def visible_output(self) -> int:
         """Estimate output tokens from what was visible: max(delta events, ⌈bytes/2⌉)."""

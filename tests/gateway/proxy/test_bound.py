@@ -36,6 +36,13 @@ def test_media_counts_as_the_whole_context_window() -> None:
     assert bound(ASKED, image, NONE).unbounded == "messages[0].content[1]"
 
 
+def test_each_round_of_a_servers_tool_may_read_the_whole_window() -> None:
+    searching = replace(SIZE, rounds=4)
+
+    assert bound(ASKED, searching, Limits(context_window=1000)).input_tokens == 4000
+    assert bound(ASKED, searching, NONE).unbounded == "tools"
+
+
 def test_output_is_the_clients_limit_times_the_choices() -> None:
     found = bound(replace(ASKED, choices=3), replace(SIZE, extra_output=7), NONE)
 

@@ -105,3 +105,17 @@ def test_a_refusal_speaks_the_callers_format(dialect: Dialect, expected: object)
     raw = errors.body(dialect, "budget_exceeded", "Too much.", request_id="r-1", budget=budget)
 
     assert json.loads(raw) == expected
+
+
+def test_a_cut_stream_is_told_in_the_words_of_its_format() -> None:
+    def told(name: str, dialect: Dialect) -> bytes:
+        return errors.event(name, dialect, "upstream_timeout", "Too late.", request_id="r-1")
+
+    assert told("openai_chat", "openai").startswith(b'data: {"error":{"message":"Too late."')
+    assert told("openai_responses", "openai") == (
+        b'event: error\ndata: {"type":"error","code":"upstream_timeout","message":"Too late."}\n\n'
+    )
+    assert told("anthropic_messages", "anthropic").startswith(
+        b'event: error\ndata: {"type":"error"'
+    )
+    assert told("gemini_generate", "gemini").startswith(b'data: {"error":{"code":504')

@@ -305,7 +305,11 @@ def test_a_stream_goes_out_as_it_came_and_its_end_is_held() -> None:
     assert out == says("a", usage=None) + event(choices=[STOP], usage=None)
     assert meter.is_complete
     assert meter.seen == Seen(
-        usage=Tokens(input=10, output=4), model="m-1", partial_input=10, events=1, text_bytes=1
+        usage=Tokens(input=10, output=4),
+        partial=Tokens(input=10),
+        model="m-1",
+        events=1,
+        text_bytes=1,
     )
     assert meter.tail(None) == last + DONE
 
