@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from attribution.prices.tokens import Tokens
-from gateway.proxy.protocols import anthropic_count_tokens, anthropic_messages
+from gateway.proxy.protocols import anthropic_messages
 from gateway.proxy.protocols.wire import (
     Asked,
     Costs,
@@ -17,16 +17,15 @@ from gateway.proxy.protocols.wire import (
 )
 
 FORMAT: Format = anthropic_messages
-COUNTING: Format = anthropic_count_tokens
 COSTS = Costs(cost_usd="0.1", cost_center="RND", request_id="r-1")
 HELLO = [{"role": "user", "content": "hi"}]
 STOP = b'event: message_stop\ndata: {"type":"message_stop" }\n\n'
 
 
-def asked(wire: Format = FORMAT, **fields: Any) -> Asked:
+def asked(**fields: Any) -> Asked:
     """Return a parsed request."""
     body = {"model": "m", "max_tokens": 100, "messages": HELLO, **fields}
-    return wire.parse_request(json.dumps(body).encode(), {})
+    return FORMAT.parse_request(json.dumps(body).encode(), {})
 
 
 def event(kind: str, **members: Any) -> bytes:
@@ -296,17 +295,3 @@ def test_malformed_events_are_relayed(junk: bytes) -> None:
 
     assert meter.feed(junk + SAID) == junk + SAID
     assert meter.seen.events == 1
-
-
-def test_counting_tokens_is_free_and_sends_no_limit() -> None:
-    request = asked(COUNTING, stream=True, metadata={"user_id": "u"})
-
-    assert (request.is_free, request.is_stream, request.max_output) == (True, False, 0)
-    assert json.loads(COUNTING.outgoing(request, Sending("m-1"))) == {
-        "model": "m-1",
-        "messages": HELLO,
-    }
-    assert COUNTING.upstream_path(request, Sending("m-1")) == "/messages/count_tokens"
-    assert COUNTING.read_answer(b'{"input_tokens":7}').usage == Tokens()
-    assert COUNTING.enrich(b'{"input_tokens":7}', COSTS) == b'{"input_tokens":7}'
-    assert COUNTING.size(request).input_classes == ()

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 
 from attribution.prices.tokens import Tokens
-from gateway.proxy.protocols import gemini_count_tokens, gemini_embeddings, gemini_generate
+from gateway.proxy.protocols import gemini_generate
 from gateway.proxy.protocols.wire import Asked, Costs, Format, InvalidRequestError, Sending
 
 FORMAT: Format = gemini_generate
-EMBEDDING: Format = gemini_embeddings
-COUNTING: Format = gemini_count_tokens
 COSTS = Costs(cost_usd="0.1", cost_center="RND", request_id="r-1")
 UNARY = {"model": "gemini-2.5-flash", "method": "generateContent"}
 EVENTS = {"model": "gemini-2.5-flash", "method": "streamGenerateContent", "alt": "sse"}
@@ -294,51 +292,3 @@ def test_an_array_is_metered_and_its_last_element_and_bracket_are_held() -> None
     assert (meter.is_complete, meter.seen.usage) == (True, Tokens(10, output=4))
     enriched = json.loads(out + meter.tail(COSTS))
     assert enriched[1]["usageMetadata"] == {**USAGE, **COSTS.members()}
-
-
-def test_embeddings_are_bounded_by_their_input_and_name_our_model() -> None:
-    entry = {
-        "model": "models/dear",
-        "content": {"parts": [{"text": "hi"}]},
-        "output_dimensionality": 8,
-    }
-    one = EMBEDDING.parse_request(json.dumps(entry).encode(), {"model": "m"})
-    many = EMBEDDING.parse_request(
-        json.dumps({"requests": [entry, entry]}).encode(), {"model": "m"}
-    )
-
-    assert (one.max_output, EMBEDDING.size(one).unbounded) == (0, None)
-    assert (EMBEDDING.size(many).messages, EMBEDDING.size(many).output_classes) == (2, ())
-    assert json.loads(EMBEDDING.outgoing(one, Sending("m-1")))["model"] == "models/m-1"
-    sent = json.loads(EMBEDDING.outgoing(many, Sending("m-1")))["requests"]
-    assert [request["model"] for request in sent] == ["models/m-1", "models/m-1"]
-    assert sent[0]["outputDimensionality"] == 8
-    assert EMBEDDING.upstream_path(one, Sending("m-1")) == "/models/m-1:embedContent"
-    assert EMBEDDING.upstream_path(many, Sending("m-1")) == "/models/m-1:batchEmbedContents"
-
-
-@pytest.mark.parametrize("body", [{}, {"content": "hi"}, {"requests": []}, {"requests": [{}]}])
-def test_an_embedding_of_nothing_is_refused(body: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequestError):
-        EMBEDDING.parse_request(json.dumps(body).encode(), {"model": "m"})
-
-
-def test_an_embedding_may_state_its_usage_or_not() -> None:
-    stated = b'{"embeddings":[],"usageMetadata":{"promptTokenCount":8}}'
-
-    assert EMBEDDING.read_answer(stated).usage == Tokens(8)
-    assert EMBEDDING.read_answer(b'{"embeddings":[]}').usage is None
-    assert EMBEDDING.read_answer(b'{"embeddings":[').visible_output() == 0
-
-
-def test_counting_tokens_is_free() -> None:
-    inner = {"model": "models/dear", "contents": HELLO}
-    request = COUNTING.parse_request(
-        json.dumps({"generateContentRequest": inner, "cost_center": "RND"}).encode(), {"model": "m"}
-    )
-
-    assert (request.is_free, request.max_output) == (True, 0)
-    sent = json.loads(COUNTING.outgoing(request, Sending("m-1")))
-    assert sent == {"generateContentRequest": {"model": "models/m-1", "contents": HELLO}}
-    assert COUNTING.upstream_path(request, Sending("m-1")) == "/models/m-1:countTokens"
-    assert COUNTING.read_answer(b'{"totalTokens":7}').usage == Tokens()

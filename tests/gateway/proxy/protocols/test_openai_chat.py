@@ -407,3 +407,18 @@ def test_models_that_think_unseen_are_known(model: str, effort: str | None) -> N
 @pytest.mark.parametrize(("model", "effort"), [("gpt-4o-mini", None), ("gpt-5.1", "none")])
 def test_models_that_think_aloud_or_not_at_all_are_known(model: str, effort: str | None) -> None:
     assert not openai_chat.hides_reasoning(asked(reasoning_effort=effort), model)
+
+
+def test_what_another_bills_for_an_own_key_stands_beside_the_charge() -> None:
+    usage = {**USAGE, "cost": 0, "cost_details": {"upstream_inference_cost": 0.00417}}
+
+    own = openai_chat.read_answer(json.dumps({"usage": {**usage, "is_byok": True}}).encode())
+    theirs = openai_chat.read_answer(json.dumps({"usage": {**usage, "is_byok": False}}).encode())
+
+    assert (own.cost, own.upstream_cost) == (Decimal(0), Decimal("0.00417"))
+    assert theirs.upstream_cost is None
+
+
+def test_a_service_tier_is_a_text() -> None:
+    with pytest.raises(InvalidRequestError):
+        asked(service_tier=["flex"])
