@@ -27,7 +27,7 @@ from budgets.alerts.models import Alert
 from budgets.limits.models import BudgetPeriod, Enforcement, PeriodKind, Scope
 from budgets.notifications.models import Notification
 
-BAR = 20  # cells of the bar
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +91,11 @@ def _context(facts: Facts) -> dict[str, Any]:
         "actual": decimal(alert.actual_at, places=facts.places),
         "limit": decimal(alert.limit_at, places=facts.places),
     }
-    filled = min(BAR, int(facts.share * BAR))
+    filled = min(100, int(facts.share * 100))
     return {
         **amounts,
         "language": translation.get_language() or "en",
-        # Translators: subject of an e-mail: RND: 80 % of November budget used (1,604 of 2,000 USD)
-        "subject": gettext(
-            "%(name)s: %(share)s of %(period)s budget used (%(actual)s of %(limit)s USD)"
-        )
-        % amounts,
+        "subject": _subject(amounts),
         "decision": _decision(facts),
         "threshold": _threshold(alert),
         "remaining": decimal(
@@ -109,11 +105,17 @@ def _context(facts: Facts) -> dict[str, Any]:
         "zone": facts.organization.time_zone,
         "ends": day_text(calendar.local_day(facts.period.ends_at, timezone.get_current_timezone())),
         "organization": facts.organization.name,
-        "filled": range(filled),
-        "empty": range(BAR - filled),
+        "filled": filled,
+        "empty": 100 - filled,
         "is_full": facts.share >= 1,
         "link": _link(facts),
     }
+
+
+def _subject(amounts: dict[str, str]) -> str:
+    # Translators: subject of an e-mail: RND: 80 % of November budget used (1,604 of 2,000 USD)
+    text = gettext("%(name)s: %(share)s of %(period)s budget used (%(actual)s of %(limit)s USD)")
+    return (text % amounts).replace(NO_BREAK, " ")  # plain letters need no encoding
 
 
 def period_text(period: BudgetPeriod) -> str:
