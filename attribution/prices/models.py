@@ -40,7 +40,8 @@ class Price(models.Model):
     """Rates of one model from one instant to another; list price without organization.
 
     `id` is the price version that usage records and ledger entries name. `rates` is the
-    structure of attribution.prices.pricing, decimal strings in USD per million tokens.
+    structure of attribution.prices.pricing, decimal strings in USD per million tokens. `sources`
+    keeps the base rates that each list states, and what a person decided about a difference.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -64,6 +65,7 @@ class Price(models.Model):
     effective_from = models.DateTimeField(_("from"))
     effective_to = models.DateTimeField(_("to"), null=True, blank=True)
     source = models.CharField(_("source"), max_length=64, default="manual")
+    sources = models.JSONField(default=dict, blank=True, editable=False)
     status = models.CharField(
         _("status"), max_length=16, choices=PriceStatus.choices, default=PriceStatus.APPROVED
     )

@@ -1,12 +1,15 @@
 """Load the published price list into the shared list."""
 
+from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from attribution.prices import catalog, published
+from attribution.prices import catalog, published, second
+from attribution.prices.second import SecondListError
 
 
 class Command(BaseCommand):
@@ -16,9 +19,21 @@ class Command(BaseCommand):
         "Load the published price list into the shared list; old prices are closed, not edited."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the list to hold the first against."""
+        parser.add_argument(
+            "--second",
+            type=Path,
+            help="a second list (litellm's model_prices.json or .gz); differences over 1 % wait",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Load the list and say what changed."""
-        result = catalog.load(published.read(), at=timezone.now())
+        try:
+            other = second.read(options["second"]) if options.get("second") else None
+        except SecondListError as error:
+            raise CommandError(str(error)) from error
+        result = catalog.load(published.read(), at=timezone.now(), second=other)
         if result.is_change:
             self.stdout.write(
                 _("%(opened)d prices opened, %(closed)d closed, %(unchanged)d unchanged.")
@@ -35,3 +50,7 @@ class Command(BaseCommand):
             )
         for model in result.held:
             self.stdout.write(_("Waits for a person, tenfold change: %(model)s") % {"model": model})
+        for model in result.differing:
+            self.stdout.write(
+                _("Waits for a person, the second list differs: %(model)s") % {"model": model}
+            )
