@@ -37,6 +37,14 @@ class Reply:
     parts: AsyncIterator[bytes] | None = None
 
 
+def as_refusal(error: Exception) -> RefusedError:
+    """Return the refusal that an error of a lower floor means; one without a code is a fault."""
+    code = getattr(error, "code", None)
+    if code is None:
+        raise error
+    return RefusedError(code, str(error), param=getattr(error, "param", None))
+
+
 def refused(dialect: Dialect, request_id: str, error: RefusedError) -> Reply:
     """Return a refusal."""
     members = {name: value for name, value in error.members.items() if value is not None}

@@ -33,6 +33,7 @@ from gateway.proxy.protocols.wire import Dialect
 from gateway.proxy.pump import Pump, Pumps
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
+from gateway.proxy.upstream.sending import Courier
 from gateway.upstreams import envelope
 from gateway.workers.readiness import Facts, verdict
 
@@ -168,7 +169,7 @@ class Proxy:
         self.money.start()
         self.client = Client(exceptions=Exceptions(config.egress))
         credentials = Credentials(self.lookup, private)
-        self.pumps = Pumps(self.money, self.lookup, self.client, credentials)
+        self.pumps = Pumps(self.money, self.lookup, Courier(self.client, credentials.headers))
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
         self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
         with contextlib.suppress(LedgerUnavailableError, QuestionError):

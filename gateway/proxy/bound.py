@@ -1,9 +1,11 @@
 """The most that a call can use and cost, known before it is sent (RELIABILITY §2)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from attribution import money
+from attribution.prices.listings import Listing
 from attribution.prices.pricing import PER_MILLION, Rates
 from gateway.proxy.protocols.wire import Asked, Size
 
@@ -43,6 +45,35 @@ class Bound:
         """Return this bound with a lower limit of output tokens."""
         output = max_output * self.choices + self.extra_output
         return replace(self, max_output=max_output, output_tokens=output)
+
+
+class UnboundedError(ValueError):
+    """A call that no hard budget can hold: without a price, or without a bound."""
+
+    def __init__(self, code: str, message: str, param: str) -> None:
+        """Name the field."""
+        super().__init__(message)
+        self.code, self.param = code, param
+
+
+def limits(listings: Iterable[Listing | None], key_output: int | None) -> Limits:
+    """Return what is known of all models that may answer: largest window, smallest output limit."""
+    found = list(listings)
+    windows = [listing.context_window for listing in found if listing]
+    outputs = [listing.max_output_tokens for listing in found if listing]
+    known = [window for window in windows if window is not None]
+    window = max(known) if known and len(known) == len(found) else None
+    return Limits(window, min((n for n in outputs if n is not None), default=None), key_output)
+
+
+def check(bounded: "Bound", *, is_priced: bool, model: str) -> None:
+    """Raise UnboundedError for what no hard budget can hold."""
+    if not is_priced:
+        message = f"The model {model!r} has no price, and a hard budget covers this call."
+        raise UnboundedError("unpriced_model", message, "model")
+    if bounded.unbounded:
+        message = f"`{bounded.unbounded}` leaves the cost of this call without a bound."
+        raise UnboundedError("unbounded_request", message, bounded.unbounded)
 
 
 def bound(asked: Asked, size: Size, limits: Limits) -> Bound:

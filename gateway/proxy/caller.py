@@ -15,8 +15,9 @@ from attribution.usage.dimensions import Dimensions, HouseRules, KeyRules
 from gateway.keys import tokens
 from gateway.keys.tokens import Peppers, Token
 from gateway.proxy.answer import RefusedError
-from gateway.proxy.bridge.catalog import Catalog, Coverage, Target, may_match, period_at
+from gateway.proxy.bridge.catalog import Catalog, Coverage, may_match, period_at
 from gateway.proxy.bridge.lookup import BudgetRow, CostCenterRow, KeyRow, Lookup, PeriodRow
+from gateway.routes.targets import Target
 
 T = TypeVar("T")
 FRESH = 3.0  # seconds before a cached answer is asked for anew, beside the call that uses it
@@ -59,16 +60,35 @@ class Caller:
             return self.plain
         return dimensions.resolve(headers, attribution, key=self.rules, house=self.house)
 
-    def center(self, code: str | None) -> tuple[CostCenterRow | None, bool]:
-        """Return the cost center that is charged, and whether it is not the one that was named."""
+    def columns(self, said: Dimensions, center: CostCenterRow | None) -> dict[str, Any]:
+        """Return what the record of a call says of who pays and what for."""
+        return {
+            "organization_id": self.key.organization_id,
+            "api_key_id": self.key.id,
+            "api_key_name": self.key.name,
+            "department_id": center.department_id if center else None,
+            "cost_center_id": center.id if center else None,
+            "is_attribution_flagged": bool(said.cost_center)
+            and (center is None or center.code != said.cost_center),
+            "user_id": said.user_id,
+            "path": said.path,
+            "feature": said.feature,
+            "session_id": said.session_id,
+            "feature_flag": said.feature_flag,
+            "environment": said.environment,
+            "tags": said.tags or None,
+        }
+
+    def center(self, code: str | None) -> CostCenterRow | None:
+        """Return the cost center that is charged: an unknown one is refused, or is the default."""
         found = self.catalog.centers.get(code) if code else None
         if found is not None and found.is_active:
-            return found, False
+            return found
         organization = self.catalog.row.organization
         if code and organization.unknown_cost_center == "refuse":
             message = f"There is no cost center {code!r}."
             raise RefusedError("unknown_cost_center", message, param="cost_center")
-        return self.catalog.centers_by_id.get(organization.default_cost_center_id or ""), bool(code)
+        return self.catalog.centers_by_id.get(organization.default_cost_center_id or "")
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from gateway.proxy.bridge.pool import LedgerUnavailableError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.protocols import openai_chat
 from gateway.proxy.protocols.wire import Dialect, Format
-from gateway.proxy.pump import Pump
 from gateway.proxy.upstream.headers import JSON, SAFE
 from gateway.routes import matching
 
@@ -43,7 +42,7 @@ class ProviderView(APIView):
         except RefusedError as error:
             return answer.refused(self.dialect, incoming.id, error)
         except (ValueError, LedgerUnavailableError) as error:
-            return answer.refused(self.dialect, incoming.id, as_refusal(error))
+            return answer.refused(self.dialect, incoming.id, answer.as_refusal(error))
         return reply
 
     async def no_method(self, incoming: Incoming) -> Reply:
@@ -84,17 +83,3 @@ class Models(ProviderView):
         body = msgspec.json.encode({"object": "list", "data": models})
         headers = [JSON, *SAFE, (b"x-request-id", incoming.id.encode())]
         return Reply(200, headers, body)
-
-
-def as_refusal(error: Exception) -> RefusedError:
-    """Return the refusal that an error of a lower floor means; one without a code is a fault."""
-    code = getattr(error, "code", None)
-    if code is None:
-        raise error
-    param = getattr(error, "param", None)
-    return RefusedError(code, str(error), param=param)
-
-
-def pump_of(request: HttpRequest) -> Pump | None:
-    """Return the pump that this request started."""
-    return getattr(request, "pump", None)

@@ -9,9 +9,9 @@ from attribution import money
 from attribution.prices import pricing
 from attribution.prices.pricing import Cost, DatedCard
 from attribution.prices.tokens import Tokens
-from gateway.proxy.bridge.catalog import Target, instant
 from gateway.proxy.bridge.money import Settlement
 from gateway.proxy.protocols.wire import Seen
+from gateway.routes.targets import Target, instant
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,10 @@
 import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from attribution.outbound.addresses import Origin
 from attribution.prices import listings, pricing
 from attribution.prices.listings import Listing
 from attribution.prices.matching import Catalogue
@@ -21,48 +19,11 @@ from gateway.proxy.bridge.lookup import (
     CostCenterRow,
     PeriodRow,
     TargetRow,
-    UpstreamRow,
 )
 from gateway.routes.matching import Matcher
-from gateway.upstreams import kinds
-from gateway.upstreams.kinds import Kind
+from gateway.routes.targets import Target, Upstream, instant
 
 HARD = frozenset({"block", "elastic"})
-
-
-@dataclass(slots=True)
-class Upstream:
-    """An upstream, ready to be called."""
-
-    row: UpstreamRow
-    kind: Kind
-    origin: Origin
-    prefix: str
-    provider: str
-    multiplier: Decimal
-
-    @classmethod
-    def from_row(cls, row: UpstreamRow) -> "Upstream":
-        """Read address and kind."""
-        kind = kinds.KINDS[row.kind]
-        origin, prefix = kinds.address(row.kind, row.base_url)
-        provider = row.provider or kind.provider
-        return cls(row, kind, origin, prefix, provider, Decimal(row.price_multiplier))
-
-
-@dataclass(slots=True)
-class Target:
-    """One place that may answer a call, and its price."""
-
-    upstream: Upstream
-    model: str
-    position: int
-    weight: int
-    listing: Listing | None  # its rates are the upstream's: discount or markup included
-
-    def price_at(self, ms: int) -> DatedCard | None:
-        """Return the price version in force at an instant."""
-        return self.listing.at(instant(ms)) if self.listing else None
 
 
 @dataclass(slots=True)
@@ -196,11 +157,6 @@ def spec(budget: BudgetRow, fiscal_start_month: int) -> PeriodSpec:
         pattern=given.get("pattern") or "",
         **dates,
     )
-
-
-def instant(ms: int) -> datetime:
-    """Return the time of a number of milliseconds since 1970."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _covers(

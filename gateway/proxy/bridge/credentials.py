@@ -4,8 +4,9 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from gateway.proxy.bridge.catalog import Upstream
 from gateway.proxy.bridge.lookup import Lookup
+from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
+from gateway.routes.targets import Upstream
 from gateway.upstreams import envelope
 from gateway.upstreams.envelope import EnvelopeError
 from gateway.upstreams.kinds import Headers
@@ -30,7 +31,10 @@ class Credentials:
 
     async def _opened(self, organization_id: str, upstream: Upstream) -> Headers:
         row, kind = upstream.row, upstream.kind
-        found = await self._lookup.secret(organization_id, row.id)
+        try:
+            found = await self._lookup.secret(organization_id, row.id)
+        except (LedgerUnavailableError, QuestionError) as error:
+            raise EnvelopeError("the credential cannot be read now") from error
         if found is None or found.sealed is None:
             if kind.needs_credential:
                 raise EnvelopeError("the upstream has no credential")

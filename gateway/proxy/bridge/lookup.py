@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.proxy.bridge.pool import Pool, QuestionError
+from gateway.routes.targets import UpstreamRow
 
 KEY = "SELECT gateway_lookup(%s::jsonb)::text"
 CATALOG = "SELECT gateway_catalog(%s::jsonb)::text"
@@ -116,23 +117,6 @@ class RouteRow(msgspec.Struct):
 
     name: str
     targets: list[TargetRow]
-
-
-class UpstreamRow(msgspec.Struct):
-    """An account at a provider."""
-
-    id: str
-    name: str
-    kind: str
-    base_url: str
-    provider: str
-    price_multiplier: str
-    is_cost_reported: bool
-    is_error_unbilled: bool
-    connect_timeout_s: int
-    idle_timeout_s: int
-    total_timeout_s: int
-    credential_version: int
 
 
 class CatalogRow(msgspec.Struct):

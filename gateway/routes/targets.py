@@ -1,0 +1,70 @@
+"""Where a call may go: upstreams and targets of a route, ready to be called and priced."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from attribution.outbound.addresses import Origin
+from attribution.prices.listings import Listing
+from attribution.prices.pricing import DatedCard
+from gateway.upstreams import kinds
+from gateway.upstreams.kinds import Kind
+
+
+class UpstreamRow(msgspec.Struct):
+    """An account at a provider, as the gateway's catalogue tells it."""
+
+    id: str
+    name: str
+    kind: str
+    base_url: str
+    provider: str
+    price_multiplier: str
+    is_cost_reported: bool
+    is_error_unbilled: bool
+    connect_timeout_s: int
+    idle_timeout_s: int
+    total_timeout_s: int
+    credential_version: int
+
+
+@dataclass(slots=True)
+class Upstream:
+    """An upstream, ready to be called."""
+
+    row: UpstreamRow
+    kind: Kind
+    origin: Origin
+    prefix: str
+    provider: str
+    multiplier: Decimal
+
+    @classmethod
+    def from_row(cls, row: UpstreamRow) -> "Upstream":
+        """Read address and kind."""
+        kind = kinds.KINDS[row.kind]
+        origin, prefix = kinds.address(row.kind, row.base_url)
+        provider = row.provider or kind.provider
+        return cls(row, kind, origin, prefix, provider, Decimal(row.price_multiplier))
+
+
+@dataclass(slots=True)
+class Target:
+    """One place that may answer a call, and its price."""
+
+    upstream: Upstream
+    model: str
+    position: int
+    weight: int
+    listing: Listing | None  # its rates are the upstream's: discount or markup included
+
+    def price_at(self, ms: int) -> DatedCard | None:
+        """Return the price version in force at an instant."""
+        return self.listing.at(instant(ms)) if self.listing else None
+
+
+def instant(ms: int) -> datetime:
+    """Return the time of a number of milliseconds since 1970."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
