@@ -10,7 +10,7 @@ from gateway.proxy.protocols.held import Held, splice
 from gateway.proxy.protocols.openai_answer import UNREADABLE
 from gateway.proxy.protocols.openai_stream import utf8_length
 from gateway.proxy.protocols.sse import Event
-from gateway.proxy.protocols.wire import Costs, Json, Seen
+from gateway.proxy.protocols.wire import Costs, Seen
 
 NOTHING = msgspec.Raw(b"null")
 USAGE = b"usageMetadata"
@@ -96,7 +96,7 @@ class Meter:
         self.seen = Seen()
         self.is_complete = False
         self._is_finished = False
-        self._usage: Json = {}
+        self._usage = b""  # the last usage object, read when it is needed
         self._held = Held(USAGE)
         self._splitter = gemini_array.Splitter() if is_array else sse.Splitter()
 
@@ -112,6 +112,7 @@ class Meter:
         rest = self._splitter.rest()
         if rest is not None and (out := self._pass(rest)):
             self._held.add(out)
+        self._learn()
         self.is_complete = self.is_complete or self._is_finished
 
     def tail(self, costs: Costs | None) -> bytes:
@@ -138,8 +139,14 @@ class Meter:
         """Take what a piece says into `seen`; return the usage object in it."""
         self._is_finished = _take(answer, self.seen) or self._is_finished
         usage = bytes(answer.usage)
-        if usage.startswith(b"{"):
-            self._usage = decode(usage)
-        if self._usage:
-            gemini_usage.take(self._usage, self.seen, is_final=self._is_finished)
-        return usage if usage.startswith(b"{") else b""
+        if not usage.startswith(b"{"):
+            usage = b""
+        self._usage = usage or self._usage
+        if self._is_finished:
+            self._learn()
+        return usage
+
+    def _learn(self) -> None:
+        """Take the last usage object into `seen`."""
+        usage = decode(self._usage) if self._usage else {}
+        gemini_usage.take(usage, self.seen, is_final=self._is_finished)
