@@ -6,6 +6,7 @@ in a schema of their own: a control test must see the harm that the line prevent
 
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -147,17 +148,16 @@ def _ask(function: str) -> sql.Composed:
 
 def _callers(path: str) -> list[str]:
     """Return the functions through which a shared function is reached from outside."""
-    if path.endswith("resolve.sql"):
-        return [
-            (ROOT / "budgets/reservations" / name).read_text()
-            for name in ("settle.sql", "expire.sql")
-        ]
-    return []
+    callers = {
+        "resolve.sql": ("budgets/reservations/settle.sql", "budgets/reservations/expire.sql"),
+        "backfill.sql": ("budgets/limits/period.sql",),
+    }
+    return [(ROOT / name).read_text() for name in callers.get(path.rpartition("/")[2], ())]
 
 
 def _install(owner: psycopg.Connection, schema: str, text: str, *, weak: str) -> None:
     moved = text.replace("CREATE OR REPLACE FUNCTION ", f"CREATE OR REPLACE FUNCTION {schema}.")
-    moved = moved.replace(f"FROM {weak}(", f"FROM {schema}.{weak}(")
+    moved = re.sub(rf"(FROM|PERFORM) {weak}\(", rf"\1 {schema}.{weak}(", moved)
     owner.execute(moved)  # the text of a file
     (name,) = functions_in(text)
     owner.execute(f"ALTER FUNCTION {schema}.{name} OWNER TO tollkeeper_ledger")

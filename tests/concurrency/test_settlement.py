@@ -117,3 +117,78 @@ def test_a_settlement_of_an_unknown_call_changes_nothing(gateway_dsn: str) -> No
         ]
 
     assert world.figures() == [(Decimal(1), Decimal(0), Decimal(0), Decimal(0))]
+
+
+def test_giving_up_twice_counts_a_call_once(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        unsure = [{"id": held_call(world, gateway)["id"], "state": "uncertain"}]
+        assert [resolve(gateway, unsure), resolve(gateway, unsure)] == [["done"], ["noop"]]
+
+    with tenant(world.organization_id):
+        entries = LedgerEntry.objects.values_list("usd_amount", "call_count")
+        assert list(entries) == [(Decimal("0.5"), 1)]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"state": "held"},
+        {"state": "denied"},
+        {},
+        {"state": "settled", "cost": "-0.1"},
+        {"state": "settled", "cost": "NaN"},
+        {
+            "state": "settled",
+            "cost": "0.2",
+            "lines": [{"token_class": "input", "quantity": "1", "usd_amount": "0.1"}],
+        },
+        {
+            "state": "settled",
+            "cost": "0.2",
+            "lines": [{"token_class": "input", "quantity": "1", "usd_amount": None}],
+        },
+    ],
+)
+def test_an_end_that_makes_no_sense_is_an_error(gateway_dsn: str, end: dict[str, object]) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        call = held_call(world, gateway)
+        with pytest.raises(psycopg.errors.DataError):
+            resolve(gateway, [{"id": call["id"], **end}])
+
+    assert world.figures() == [(Decimal(1), Decimal(0), Decimal("0.5"), Decimal(0))]
+
+
+def test_what_cannot_be_stored_is_rounded_alike_everywhere(gateway_dsn: str) -> None:
+    world = make_world(limits=["1"])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        calls = [world.call("0.0000000000004") for _ in range(2)]
+        assert world.admit(gateway, calls) == ["granted"] * 2
+        assert world.figures()[0][2] == 0
+        resolve(gateway, [settled(call, "0.0000000000004") for call in calls])
+
+    assert world.figures() == [(Decimal(1), Decimal(0), Decimal(0), Decimal(0))]
+
+
+def test_the_sweep_gives_up_calls_of_dead_and_nameless_workers(
+    gateway_dsn: str, owner_dsn: str
+) -> None:
+    def at_once(sql: str) -> str:
+        return sql.replace("interval '15 s'", "interval '0 s'")
+
+    world = make_world(limits=["1"])
+    with (
+        without(owner_dsn, "budgets/reservations/expire.sql", at_once) as schema,
+        psycopg.connect(gateway_dsn, autocommit=True) as gateway,
+    ):
+        held_call(world, gateway, "0.25")
+        nameless = {"calls": [world.call("0.5")]}
+        gateway.execute("SELECT * FROM budgets_admit(%s::jsonb)", [json.dumps(nameless)])
+        sweep = f"SELECT {schema}.budgets_expire(%s::jsonb)"
+        gateway.execute(sweep, [json.dumps({"live": [str(world.worker_id)]})])
+        assert world.figures()[0][2:] == (Decimal("0.25"), Decimal("0.5"))
+
+        gateway.execute(sweep, [json.dumps({"live": [str(new_id())]})])
+
+    assert world.figures()[0][2:] == (Decimal(0), Decimal("0.75"))
