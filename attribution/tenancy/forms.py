@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import UniqueConstraint
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +16,11 @@ from attribution.tenancy.models import Membership, Role
 
 class ScopedForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Checks what is unique within the organization, which itself is never a field."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.label = capfirst(field.label) if field.label else field.label
 
     def validate_unique(self) -> None:
         """Say at the field which value is taken, whatever other columns the constraint names."""

@@ -107,8 +107,7 @@ class UsageRecordAdmin(FactAdmin):
         "shown_model",
         "state",
         "shown_cost",
-        "http_status",
-        "id",
+        "feature",
     ]
     list_filter = [DaysFilter, CostCenterFilter, "state", "is_estimated"]
     search_fields = ["id"]

@@ -39,10 +39,13 @@ class ThresholdInline(ScopedInline):
     """When people are told."""
 
     model = Threshold
+    verbose_name_plural = _("thresholds: people are told, once per period, for example at 80 %")
     fields = ["value", "unit"]
     ordering = ["unit", "value"]
-    verbose_name = _("threshold: people are told, once per period")
-    verbose_name_plural = _("thresholds: people are told, once per period, for example at 80 %")
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        """Offer a first one to fill in when the budget is new."""
+        return 0 if obj else 1
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -86,7 +89,7 @@ class BudgetAdmin(ScopedAdmin):
     is_policy = True
     narrowed_by = "scope_id"
     inlines = [ThresholdInline]
-    list_display = ["name", "covered", "period", "enforcement", *SHOWN[1:]]
+    list_display = ["name", "covered", "used", *SHOWN[1:-1], "period", "enforcement"]
     list_filter = [StateFilter, "scope", "enforcement", "period"]
     search_fields = ["name", "scope_value"]
     ordering = ["name"]
@@ -175,7 +178,9 @@ class BudgetAdmin(ScopedAdmin):
     @admin.display(description=_("covers"))
     def covered(self, budget: Budget) -> str:
         """Name what the budget covers."""
-        name = getattr(budget, "covered_name", "") or budget.scope_value
+        name: str = vars(budget).get("covered_name") or budget.scope_value
+        if budget.scope == Scope.COST_CENTER and name:
+            return name
         label = budget.get_scope_display()
         return f"{label}: {name}" if name else label
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from django import forms
+from django.contrib.admin.widgets import AdminDateWidget
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -60,10 +61,11 @@ class BudgetForm(LimitForm):
         required=False,
         help_text=_("Only for “one user”: as programs send it in X-User-ID, for example ana."),
     )
-    starts_on = forms.DateField(label=_("first day"), required=False)
+    starts_on = forms.DateField(label=_("first day"), required=False, widget=AdminDateWidget)
     ends_on = forms.DateField(
         label=_("day after the last"),
         required=False,
+        widget=AdminDateWidget,
         help_text=_("Both days only for a custom period, for example 2026-03-01 to 2026-04-01."),
     )
 
