@@ -23,9 +23,9 @@ def gather(organization_id: UUID) -> int:
     Its own transaction. Idempotent: a message is unique by event, channel and person.
     """
     with tenant(organization_id):
-        events = Notification.objects.filter(recipient="", done_at=None).select_for_update(
-            skip_locked=True
-        )
+        events = Notification.objects.filter(
+            topic=THRESHOLD, recipient="", done_at=None
+        ).select_for_update(skip_locked=True)
         return sum(_address(event) for event in events.order_by("created_at")[:MOST])
 
 
