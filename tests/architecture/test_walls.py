@@ -28,7 +28,6 @@ from tests.cast import Cast, make_cast
 
 CANARY = "CANARY-B"
 COMBINATIONS = {
-    "all three stand": (),
     "access functions away": (1,),
     "managers and statement guard away": (2,),
     "both away": (1, 2),
