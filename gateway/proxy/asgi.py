@@ -1,11 +1,8 @@
 """The door: pure ASGI in front of the views, with limits on heads, bodies, silence and stalls."""
 
 import asyncio
-import contextlib
 import gc
 import logging
-import socket
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +18,11 @@ from attribution.outbound.addresses import Exceptions
 from gateway.keys.tokens import Peppers
 from gateway.proxy import answer, call, metrics
 from gateway.proxy.answer import RefusedError, Reply
-from gateway.proxy.bridge import journal as journals
+from gateway.proxy.bridge.chores import Chores
 from gateway.proxy.bridge.credentials import Credentials
-from gateway.proxy.bridge.journal import Journal
 from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money
-from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
+from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import Callers
 from gateway.proxy.protocols.wire import Dialect
@@ -51,9 +47,6 @@ BODY_RATE = 1024  # bytes per second, after the first two seconds
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 STALL = 30.0  # seconds that a client may leave a write waiting
-BEAT = 5.0
-SWEEP = 2.0
-REPLAY = 500  # calls of a dead process settled at a time
 WARM = 300  # calls after which what is there now is kept out of garbage collection
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
@@ -147,13 +140,10 @@ class Proxy:
     def __init__(self, config: Config) -> None:
         """Prepare; `start` connects."""
         self.config = config
-        self.worker = str(uuid.uuid4())  # new at every start: a dead process never returns
         self.is_draining = False
         self._resolver = URLResolver(RegexPattern(r"^/"), "gateway.proxy.urls")
         self._matches: dict[str, ResolverMatch] = {}
-        self._tasks: list[asyncio.Task[None]] = []
         self._calls = 0
-        self._live: list[str] = []
 
     # -- life
 
@@ -164,77 +154,27 @@ class Proxy:
         self.pool = Pool(config.dsn)
         await self.pool.open()
         self.lookup = Lookup(self.pool)
-        self.journal = Journal(config.journal, self.worker)
-        self.money = Money(config.dsn, self.journal, self.worker)
+        self.chores = Chores(
+            self.lookup, folder=config.journal, role=config.role, version=config.version
+        )
+        self.money = Money(config.dsn, self.chores.journal, self.chores.worker)
         self.money.start()
         self.client = Client(exceptions=Exceptions(config.egress))
-        credentials = Credentials(self.lookup, private)
-        self.pumps = Pumps(self.money, self.lookup, Courier(self.client, credentials.headers))
+        courier = Courier(self.client, Credentials(self.lookup, private).headers)
+        self.pumps = Pumps(self.money, self.lookup, courier)
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
         self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
-        with contextlib.suppress(LedgerUnavailableError, QuestionError):
-            await self._beat()
-        self._tasks = [
-            asyncio.create_task(work)
-            for work in (
-                self._every(BEAT, self._beat),
-                self._every(SWEEP, self._sweep),
-                self._every(BEAT, self._replay),
-            )
-        ]
+        await self.chores.start()
 
     async def stop(self) -> None:
         """Stop taking calls, let those under way finish, settle everything."""
         self.is_draining = True
-        with contextlib.suppress(LedgerUnavailableError, QuestionError):
-            await self._beat()
+        await self.chores.drain()
         await self.pumps.stop(within=self.config.drain_s)
         await self.money.stop(within=5.0)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.client.close()
+        await self.chores.stop()
         await self.pool.close()
-        self.journal.close()
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except (LedgerUnavailableError, QuestionError):
-                logger.warning("gateway.chore_missed", extra={"chore": work.__name__})
-            await asyncio.sleep(seconds)
-
-    async def _beat(self) -> None:
-        """Say that this process lives and take the database's clock."""
-        self.journal.probe()
-        worker = {
-            "id": self.worker,
-            "role": self.config.role,
-            "host": socket.gethostname(),
-            "version": self.config.version,
-            "is_draining": self.is_draining,
-        }
-        self._live = []  # whoever cannot beat must not sweep: it would not know who lives
-        self._live = await self.lookup.beat(worker)
-
-    async def _sweep(self) -> None:
-        if self._live and (expired := await self.lookup.expire(self._live)):
-            logger.warning("holds.expired", extra={"calls": expired})
-
-    async def _replay(self) -> None:
-        """Tell the ledger what dead processes of this folder knew."""
-        for found in journals.dead(self.config.journal):
-            items = found.items()
-            try:
-                for at in range(0, len(items), REPLAY):
-                    await self.lookup.replay(items[at : at + REPLAY])
-            except LedgerUnavailableError:
-                found.leave()
-                raise
-            found.delete()
-            if items:
-                logger.warning("journal.replayed", extra={"calls": len(items)})
 
     # -- requests
 

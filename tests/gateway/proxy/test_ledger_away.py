@@ -133,7 +133,7 @@ async def test_a_running_stream_finishes_and_is_settled_exactly_on_return(
             first = await anext(parts)
             await wire.cut()
             text = first + "".join([part async for part in parts])
-        assert not proxy.journal.is_full
+        assert not proxy.chores.journal.is_full
         [held] = await client.calls()
         await wire.open()
         [call] = await client.calls(until=lambda rows: rows[0]["state"] == "settled")
@@ -196,13 +196,13 @@ async def test_what_a_dead_process_knew_is_replayed_at_the_next_start(
     for call in ids.values():
         outcome, _ = await dying.money.reserve(_held(house, caller.key.epoch, call, period))
         assert outcome == "granted"
-    dying.journal.sent(ids["settled"])
-    dying.journal.sent(ids["uncertain"])
-    dying.journal.results(
+    dying.chores.journal.sent(ids["settled"])
+    dying.chores.journal.sent(ids["uncertain"])
+    dying.chores.journal.results(
         {ids["settled"]: {"id": ids["settled"], "state": "settled", "cost": "0.25"}}
     )
-    os.close(dying.journal._file)  # as the kernel does at a kill
-    dying.journal._file = os.open(os.devnull, os.O_WRONLY)
+    os.close(dying.chores.journal._file)  # as the kernel does at a kill
+    dying.chores.journal._file = os.open(os.devnull, os.O_WRONLY)
 
     heir = Proxy(config(gateway_dsn, house, tmp_path))
     await heir.start()

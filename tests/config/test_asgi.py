@@ -1,0 +1,94 @@
+"""Which application answers which path, by role."""
+
+from typing import Any
+
+import pytest
+
+from config import asgi
+
+
+class Named:
+    """Stands for an application: says who was asked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lives: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"by": self.name})
+
+    async def start(self) -> None:
+        self.lives.append("started")
+
+    async def stop(self) -> None:
+        self.lives.append("stopped")
+
+
+async def answered(server: asgi.Server, path: str) -> str:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    await server({"type": "http", "path": path}, receive, send)
+    return str(sent[0]["by"])
+
+
+@pytest.mark.parametrize(
+    ("path", "by"),
+    [
+        ("/", "web"),
+        ("/admin/", "web"),
+        ("/v1/chat/completions", "gateway"),
+        ("/v1/models", "gateway"),
+        ("/v1/anything", "gateway"),
+        ("/v1beta/models/x:generateContent", "gateway"),
+        ("/v1/usage", "web"),
+        ("/v1/analytics/costs", "web"),
+        ("/costs/summary", "web"),
+        ("/health", "gateway"),
+        ("/health/ready", "gateway"),
+        ("/metrics", "gateway"),
+    ],
+)
+async def test_one_server_of_both_roles_dispatches_by_path(path: str, by: str) -> None:
+    server = asgi.Server("all", Named("web"), Named("gateway"))  # type: ignore[arg-type] # a stand-in
+
+    assert await answered(server, path) == by
+
+
+async def test_a_role_answers_alone() -> None:
+    web = asgi.Server("web", Named("web"), None)
+    gateway = asgi.Server("gateway", None, Named("gateway"))  # type: ignore[arg-type] # a stand-in
+
+    for path in ("/", "/v1/chat/completions", "/health"):
+        assert await answered(web, path) == "web"
+        assert await answered(gateway, path) == "gateway"
+
+
+async def test_the_gateway_lives_with_its_process() -> None:
+    proxy = Named("gateway")
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await asgi.Server("gateway", None, proxy)({"type": "lifespan"}, receive, send)  # type: ignore[arg-type] # a stand-in
+
+    assert proxy.lives == ["started", "stopped"]
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize("role", ["web", "gateway", "all"])
+def test_every_role_is_built_from_the_settings(role: str) -> None:
+    server = asgi.build(role)
+
+    assert (server.web is None) == (role == "gateway")
+    assert (server.proxy is None) == (role == "web")
