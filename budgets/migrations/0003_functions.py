@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/relimit.sql", "26d1a422aa6a8dd4"),
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
-        InstallSQL("budgets/reservations/stale.sql", "ad559f65c228fc46"),
+        InstallSQL("budgets/reservations/stale.sql", "5c69a6244482704d"),
         InstallSQL("budgets/reservations/admit.sql", "9d7653d2e3628577"),
         InstallSQL("budgets/reservations/resolve.sql", "8e80ecdc125cc7a6"),
         InstallSQL("budgets/reservations/settle.sql", "5c59a252793c8d06"),

@@ -14,6 +14,27 @@ DECLARE
   now_ms bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
   served uuid := NULLIF(current_setting('app.organization_id', true), '')::uuid;
 BEGIN
+  -- usually all hold: one look at each organization, cost center, department and period of the batch
+  IF NOT EXISTS (
+      SELECT 1 FROM (SELECT u.org, min(u.epoch) AS least, max(u.epoch) AS most, count(u.epoch) < count(*) AS is_open,
+                            min(uuid7_ms(u.id)) AS first, max(uuid7_ms(u.id)) AS last
+                       FROM unnest(ids, orgs, epochs) u(id, org, epoch) GROUP BY 1) c
+        LEFT JOIN organization o ON o.id = c.org
+       WHERE (o.policy_epoch = c.least AND o.policy_epoch = c.most AND NOT c.is_open AND o.is_active
+              AND o.admissions_stopped_at IS NULL AND coalesce(c.org = served, true)
+              AND c.first >= now_ms - 5000 AND c.last <= now_ms + 5000) IS NOT TRUE)
+    AND NOT EXISTS (
+      SELECT 1 FROM (SELECT DISTINCT u.org, u.center, u.department FROM unnest(orgs, centers, departments) u(org, center, department)) c
+       WHERE c.center IS NOT NULL AND NOT EXISTS (SELECT 1 FROM cost_center k WHERE k.id = c.center AND k.organization_id = c.org)
+          OR c.department IS NOT NULL AND NOT EXISTS (SELECT 1 FROM department k WHERE k.id = c.department AND k.organization_id = c.org))
+    AND NOT EXISTS (
+      SELECT 1 FROM (SELECT u.q, orgs[u.n] AS org, min(uuid7_ms(ids[u.n])) AS first, max(uuid7_ms(ids[u.n])) AS last
+                       FROM unnest(need_n, need_period) u(n, q) GROUP BY 1, 2) c
+        LEFT JOIN budget_period b ON b.id = c.q
+       WHERE (b.organization_id = c.org AND to_timestamp(c.first / 1000.0) >= b.starts_at
+              AND to_timestamp(c.last / 1000.0) < b.ends_at) IS NOT TRUE) THEN
+    RETURN '{}';
+  END IF;
   SELECT array_agg(DISTINCT bad.n) INTO stale FROM (
     SELECT c.n::int FROM unnest(ids, orgs, epochs) WITH ORDINALITY AS c(id, org, epoch, n)
       LEFT JOIN organization o ON o.id = c.org
