@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
-from attribution.ledger.models import Facet, Rollup, RollupWatermark
+from attribution.ledger.models import Facet, Rollup
 from attribution.reports.filters import Filters
 from attribution.usage.models import TOKEN_CLASSES
 
@@ -103,11 +103,6 @@ def top_users(filters: Filters, *, limit: int) -> list[UserCost]:
         .order_by("-cost", "-counted", "value", "cost_center_id")[:limit]
     )
     return [_user(row) for row in rows]
-
-
-def as_of() -> datetime | None:
-    """Return up to when the ledger is in the rollups; None before the first advance."""
-    return RollupWatermark.objects.values_list("advanced_at", flat=True).first()
 
 
 def _user(row: Mapping[str, object]) -> UserCost:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Table
 from attribution.exports import sheets
-from attribution.reports import filters, spend
+from attribution.ledger import rollups
+from attribution.reports import filters
 from attribution.reports.filters import FilterError
 from attribution.templatetags.tollkeeper import instant_text
 from attribution.tenancy import access
@@ -59,7 +60,7 @@ def download(request: OrganizationRequest, panel: str) -> HttpResponse:
 def stamp(request: OrganizationRequest) -> HttpResponse:
     """Return a small word that changes with the figures, and how fresh they are."""
     scene = _readable(request)
-    as_of = spend.as_of()
+    as_of = rollups.advanced_at()
     with timezone.override(_zone(request)):
         shown = instant_text(as_of, "time") if as_of else ""
     return JsonResponse(

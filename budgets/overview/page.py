@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
 from attribution.dashboards.charts import Table
+from attribution.ledger import rollups
 from attribution.reports import spend
 from attribution.reports.filters import DAYS, Filters, Range, named
 from attribution.reports.spend import Totals
@@ -53,7 +54,7 @@ class Choice:
 def build(scene: Scene) -> dict[str, Any]:
     """Return what the template shows, every figure read once."""
     filters = scene.filters
-    as_of = spend.as_of()
+    as_of = rollups.advanced_at()
     budgets = gauges.running(filters, at=scene.at)
     whole = gauges.together(budgets)
     days = spend.by_day(filters)

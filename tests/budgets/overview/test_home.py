@@ -13,7 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from attribution.isolation.transaction import tenant
+from attribution.ledger import rollups
 from attribution.tenancy.models import Role, User
+from tests.factories import make_call, make_cost_center
 from tests.rollups import books
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -58,6 +61,23 @@ def test_a_new_call_is_on_the_page_at_once_and_changes_the_stamp(owner_dsn: str)
 
     assert stamp(member) != before
     assert read_csv(member, "share")[0]["cost_usd"] == "0.75"
+
+
+def test_a_settled_call_stands_in_every_panel_after_one_advance(owner_dsn: str) -> None:
+    with books(owner_dsn) as made:
+        person = made.person(Role.MANAGER)
+        with tenant(made.organization_id):
+            center = make_cost_center(code="LIVE")
+            make_call(cost="1.234567890123", cost_center=center, model="gpt-4.1", user="ana")
+
+    rollups.advance()
+
+    member = signed_in(person)
+    assert read_csv(member, "daily")[0]["LIVE"] == "1.234567890123"
+    assert read_csv(member, "share")[0]["cost_usd"] == "1.234567890123"
+    assert read_csv(member, "users")[0]["user"] == "ana"
+    assert read_csv(member, "users")[0]["cost_usd"] == "1.234567890123"
+    assert read_csv(member, "calls")[0]["cost_usd"] == "1.234567890123"
 
 
 def test_a_page_costs_the_same_number_of_queries_with_many_rows(
