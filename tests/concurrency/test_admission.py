@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from decimal import Decimal
 
@@ -93,6 +94,53 @@ def test_control_without_the_order_of_locks_admissions_deadlock(
                 break
 
     assert outcomes["deadlock"] > 0
+
+
+def cross(world: World, dsn: str, *, function: str = "budgets_settle") -> Counter[str]:
+    """Settle a call of two periods while an open transaction admits to the first, then to both."""
+    outcomes: Counter[str] = Counter()
+    first = world.periods[:1]
+    with psycopg.connect(dsn, autocommit=True) as settler, psycopg.connect(dsn) as gateway:
+        call = world.call("0.1")
+        world.admit(settler, [call])
+
+        def settle() -> None:
+            try:
+                outcomes.update(resolve(settler, [settled(call, "0.1")], function=function))
+            except psycopg.errors.DeadlockDetected:
+                outcomes["deadlock"] += 1
+
+        thread = threading.Thread(target=settle)
+        world.admit(gateway, [world.call("0.1", periods=first)])
+        thread.start()
+        time.sleep(0.3)
+        try:
+            outcomes.update(world.admit(gateway, [world.call("0.1")]))
+        except psycopg.errors.DeadlockDetected:
+            outcomes["deadlock"] += 1
+        gateway.rollback()
+        thread.join()
+    return outcomes
+
+
+def test_a_settlement_and_an_admission_that_meet_never_deadlock(gateway_dsn: str) -> None:
+    assert cross(make_world(limits=["1", "1"]), gateway_dsn) == {"granted": 1, "done": 1}
+
+
+def test_control_with_another_order_of_locks_a_settlement_and_an_admission_deadlock(
+    gateway_dsn: str, owner_dsn: str
+) -> None:
+    def backwards(sql: str) -> str:
+        return sql.replace(
+            "ORDER BY b.id FOR NO KEY UPDATE;", "ORDER BY b.id DESC FOR NO KEY UPDATE;"
+        )
+
+    with without(owner_dsn, "budgets/reservations/resolve.sql", backwards) as schema:
+        outcomes = cross(
+            make_world(limits=["1", "1"]), gateway_dsn, function=f"{schema}.budgets_settle"
+        )
+
+    assert outcomes["deadlock"] == 1
 
 
 def test_random_races_never_pass_a_limit_and_use_it_up(gateway_dsn: str) -> None:
