@@ -77,7 +77,7 @@ def instance() -> Iterator[Instance]:
     env |= {"PORT": str(free_port()), "TOLLKEEPER_VAR": str(folder), "TOLLKEEPER_DRAIN_S": "5"}
     log = folder / "up.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 -- our own command
+        process = subprocess.Popen(
             [sys.executable, "-m", "config.supervisor", "up"],
             cwd=ROOT,
             env=env,
