@@ -54,7 +54,7 @@ def test_the_list_of_long_files_only_shrinks() -> None:
     lengths = {path: len((ROOT / path).read_text().splitlines()) for path in listed_sizes()}
 
     short_enough = [path for path, lines in lengths.items() if lines <= LONGEST]
-    loose = {p: n for p, n in lengths.items() if n < listed_sizes()[p] - 20}
+    loose = {p: n for p, n in lengths.items() if n < listed_sizes()[p] - 50}
 
     assert not short_enough, "take these off oversize.txt"
     assert not loose, "lower these numbers in oversize.txt"
