@@ -6,9 +6,10 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Max, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
+from attribution import calendar
 from attribution.ledger.models import Facet, Rollup
 from attribution.reports.filters import Filters
 from attribution.usage.models import TOKEN_CLASSES
@@ -105,6 +106,13 @@ def top_users(filters: Filters, *, limit: int) -> list[UserCost]:
     return [_user(row) for row in rows]
 
 
+def last_day(filters: Filters) -> date | None:
+    """Return the newest local day with a call in these cost centers, whatever the range."""
+    rows = _within(Rollup.objects.filter(facet=Facet.MODEL), filters)
+    newest = rows.aggregate(newest=Max("bucket"))["newest"]
+    return calendar.local_day(newest, filters.range.zone) if newest else None
+
+
 def _user(row: Mapping[str, object]) -> UserCost:
     timed, waited = Decimal(str(row["timed"])), Decimal(str(row["waited"]))
     return UserCost(
@@ -119,8 +127,10 @@ def _user(row: Mapping[str, object]) -> UserCost:
 
 
 def _rows(filters: Filters, facet: Facet) -> QuerySet[Rollup]:
-    rows = Rollup.objects.filter(
-        facet=facet, bucket__gte=filters.range.starts_at, bucket__lt=filters.range.ends_at
-    )
+    bounds = {"bucket__gte": filters.range.starts_at, "bucket__lt": filters.range.ends_at}
+    return _within(Rollup.objects.filter(facet=facet, **bounds), filters)
+
+
+def _within(rows: QuerySet[Rollup], filters: Filters) -> QuerySet[Rollup]:
     chosen = filters.cost_center_ids
     return rows if chosen is None else rows.filter(cost_center_id__in=chosen)

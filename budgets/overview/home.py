@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -15,7 +16,7 @@ from attribution.ledger import rollups
 from attribution.reports import filters
 from attribution.reports.filters import FilterError
 from attribution.templatetags.tollkeeper import instant_text
-from attribution.tenancy import access
+from attribution.tenancy import access, roles
 from attribution.tenancy.access import OrganizationRequest, organization_page
 from budgets.overview import page
 from budgets.overview.scene import Center, Scene
@@ -32,8 +33,8 @@ def show(request: OrganizationRequest) -> HttpResponse:
         problem = gettext("The filter “%(filter)s” cannot be shown; here are the last 30 days.")
         problem %= {"filter": error}
     with timezone.override(_zone(request)):
-        context = {"page": page.build(scene) | {"problem": problem}}
-        return render(request, "budgets/overview/home.html", context)
+        shown = page.build(scene) | {"problem": problem, "budget_url": _budget_url(request)}
+        return render(request, "budgets/overview/home.html", {"page": shown})
 
 
 @organization_page("budgets:overview-table")
@@ -95,6 +96,14 @@ def _scene(request: OrganizationRequest, query: QueryDict) -> Scene:
         at=at,
     )
     return Scene(chosen, {row.pk: Center(row.code, row.name, hues[row.pk]) for row in rows}, at)
+
+
+def _budget_url(request: OrganizationRequest) -> str:
+    """Return where a budget is set, for those who may."""
+    name = "admin:budgets_budget_add"
+    rule = roles.rule(name)
+    may = rule is not None and rule.allows("POST", access.role_of(request))
+    return reverse(name) if may else ""
 
 
 def _zone(request: OrganizationRequest) -> ZoneInfo:

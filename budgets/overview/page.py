@@ -10,6 +10,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
+from attribution import calendar
 from attribution.dashboards.charts import Table
 from attribution.ledger import rollups
 from attribution.reports import spend
@@ -77,6 +78,7 @@ def build(scene: Scene) -> dict[str, Any]:
         "utilisation": tables.utilisation(budgets),
         "users": tables.users(scene),
         "calls": tables.latest(scene),
+        **(_way_back(scene) if not days else {}),
     } | _frame(scene)
 
 
@@ -102,6 +104,18 @@ def is_stale(scene: Scene, as_of: datetime | None) -> bool:
     return as_of is None or scene.at - as_of > STALE
 
 
+def _way_back(scene: Scene) -> dict[str, str]:
+    """Return the button that leads from an empty range to the month of the newest call."""
+    newest = spend.last_day(scene.filters)
+    if newest is None:
+        return {}
+    first = calendar.month_start(newest)
+    zone = scene.filters.range.zone
+    month = Range("custom", first, calendar.add_months(first, 1), zone)
+    url = f"?{replace(scene.filters, range=month).urlencode()}"
+    return {"back": gettext("Show %(month)s") % {"month": month_text(first)}, "back_url": url}
+
+
 def _frame(scene: Scene) -> dict[str, Any]:
     """Return the filters' labels and addresses, and what stands where nothing is yet."""
     filters = scene.filters
@@ -117,7 +131,6 @@ def _frame(scene: Scene) -> dict[str, Any]:
         "csv": {p: f"{reverse('budgets:overview-download', args=[p])}?{query}" for p in PANELS},
         "tables": {p: f"{reverse('budgets:overview-table', args=[p])}?{query}" for p in PANELS},
         "stamp_url": f"{reverse('budgets:overview-stamp')}?{query}",
-        "budget_url": reverse("admin:index"),
         "empty_title": gettext("No call in this range"),
         "empty_text": gettext("Choose a longer range or more cost centers, or send a call."),
         "first_call": gettext(

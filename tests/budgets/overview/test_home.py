@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -114,6 +114,27 @@ def test_an_organization_without_any_row_gets_a_page_that_teaches(
     assert "tk_live_" in answer.content.decode()
 
 
+def test_an_empty_range_leads_back_to_the_newest_calls(owner_dsn: str) -> None:
+    with books(owner_dsn) as made:
+        made.rollup(datetime(2023, 11, 16, 18, tzinfo=UTC), cost="5")
+        person = made.person(Role.MANAGER)
+    member = signed_in(person)
+
+    empty = member.get(OVERVIEW).content.decode()
+    charted = read_csv(member, "daily", "?range=custom&from=2023-11-01&to=2023-11-30")
+
+    assert "range=custom&amp;from=2023-11-01&amp;to=2023-11-30" in empty
+    assert sum(Decimal(row["total_usd"]) for row in charted) == Decimal(5)
+
+
+def test_only_those_who_may_set_budgets_are_asked_to(owner_dsn: str) -> None:
+    with books(owner_dsn) as made:
+        finance, engineer = made.person(Role.FINANCE), made.person(Role.ENGINEER)
+
+    assert "Set a budget" in signed_in(finance).get(OVERVIEW).content.decode()
+    assert "Set a budget" not in signed_in(engineer).get(OVERVIEW).content.decode()
+
+
 @pytest.mark.parametrize("panel", ["daily", "share", "budgets", "latency", "users", "calls"])
 def test_every_panel_is_a_file_and_a_table(owner_dsn: str, panel: str) -> None:
     with books(owner_dsn) as made:
@@ -220,8 +241,8 @@ def signed_in(person: User) -> Client:
     return client
 
 
-def read_csv(member: Client, panel: str) -> list[dict[str, str]]:
-    file = member.get(reverse("budgets:overview-download", args=[panel]))
+def read_csv(member: Client, panel: str, query: str = "") -> list[dict[str, str]]:
+    file = member.get(reverse("budgets:overview-download", args=[panel]) + query)
     return list(csv.DictReader(io.StringIO(file.content.decode())))
 
 
