@@ -22,7 +22,7 @@ from gateway.proxy.bridge.chores import Chores
 from gateway.proxy.bridge.credentials import Credentials
 from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money
-from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool
+from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import Callers
 from gateway.proxy.protocols.wire import Dialect
@@ -212,6 +212,7 @@ class Proxy:
         token = _token(headers)
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise RefusedError("unsupported_encoding", "The body may not be compressed.")
+        await self._check_key(token)
         body = await _body(receive, int(headers.get(b"content-length", b"0") or 0))
         client = scope.get("client")
         incoming = Incoming(request_id, ms, token, headers, body, client[0] if client else None)
@@ -224,6 +225,13 @@ class Proxy:
                 self._unwatch(watch, request)
         self._warm()
         return reply, request
+
+    async def _check_key(self, token: str) -> None:
+        """Refuse a key that nobody knows before its body is read."""
+        try:
+            await self.gateway.callers.of(token)
+        except (LedgerUnavailableError, QuestionError) as error:
+            raise RefusedError("ledger_unavailable", str(error)) from error
 
     def _match(self, path: str) -> ResolverMatch:
         """Return the view of a governed path; paths without variables are found once."""
@@ -354,12 +362,45 @@ async def _write(reply: Reply, send: Send) -> None:
 async def _write_parts(reply: Reply, send: Send, pump: Pump | None) -> None:
     """Send a stream; a client that takes nothing for 30 s counts as gone."""
     await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    stall = Stall()
     try:
         async for part in reply.parts or ():  # type: ignore[union-attr] # never called without parts
-            async with asyncio.timeout(STALL):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            stall.begin()
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            stall.end()
         await send({"type": "http.response.body", "body": b""})
-    except (TimeoutError, asyncio.CancelledError, OSError):
+    except (asyncio.CancelledError, OSError):
         if pump is not None:
             pump.leave()
         raise
+    finally:
+        stall.close()
+
+
+class Stall:
+    """Cancels its task when one write waits for 30 s; one timer for a whole stream, not one a part."""
+
+    def __init__(self) -> None:
+        """Watch the current task."""
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._since: float | None = None
+        self._timer = self._loop.call_later(STALL, self._check)
+
+    def begin(self) -> None:
+        """Note that a write begins."""
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """Note that it went through."""
+        self._since = None
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+    def _check(self) -> None:
+        waited = 0.0 if self._since is None else self._loop.time() - self._since
+        if waited >= STALL and self._task is not None:
+            self._task.cancel()
+        else:
+            self._timer = self._loop.call_later(max(STALL - waited, 0.01), self._check)

@@ -130,7 +130,7 @@ class Pump:
             self._answer(failure.reply)
         except RefusedError as error:
             self._answer(answer.refused(dialect, self.plan.id, error))
-        except LedgerUnavailableError as error:
+        except (LedgerUnavailableError, QuestionError) as error:
             self._answer(self._refusal(error.code, str(error)))
         finally:
             if self.is_open:  # a fault: what was sent may have been billed
@@ -144,13 +144,10 @@ class Pump:
     async def _reserve(self) -> str | None:
         """Hold the most that the call can cost; return what then is left. COMMIT came before."""
         money = self.pumps.money
-        outcome, detail = await money.reserve(self.plan.reservation)
+        outcome, detail = await self._admitted()
         if outcome == "stale":
             self.plan = await self._renew()
-            outcome, detail = await money.reserve(self.plan.reservation)
-        if outcome == "budget_reserved" and self.plan.reservation.wait:
-            lines, reservation = self.pumps.lines, self.plan.reservation
-            outcome, detail = await lines.wait(reservation, detail, lambda: self.is_left)
+            outcome, detail = await self._admitted()
         if outcome == "granted":
             self.is_open = True
             remaining: str | None = detail.get("remaining")
@@ -163,6 +160,14 @@ class Pump:
             raise answer.duplicate(detail)
         money.give_back(self.plan.reservation)
         raise LedgerUnavailableError("the call could not be admitted")
+
+    async def _admitted(self) -> tuple[str, Mapping[str, Any]]:
+        """Ask for admission; wait in line where only open calls are in the way."""
+        reservation = self.plan.reservation
+        outcome, detail = await self.pumps.money.reserve(reservation)
+        if outcome == "budget_reserved" and reservation.wait:
+            return await self.pumps.lines.wait(reservation, detail, lambda: self.is_left)
+        return outcome, detail
 
     async def _carry(self, remaining: str | None) -> None:
         """Send, relay, settle."""

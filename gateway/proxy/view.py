@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from gateway.proxy import answer, call
 from gateway.proxy.answer import RefusedError, Reply
-from gateway.proxy.bridge.pool import LedgerUnavailableError
+from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.protocols import openai_chat
 from gateway.proxy.protocols.wire import Dialect, Format
@@ -41,7 +41,7 @@ class ProviderView(APIView):
             reply: Reply = await handler(incoming)
         except RefusedError as error:
             return answer.refused(self.dialect, incoming.id, error)
-        except (ValueError, LedgerUnavailableError) as error:
+        except (ValueError, LedgerUnavailableError, QuestionError) as error:
             return answer.refused(self.dialect, incoming.id, answer.as_refusal(error))
         return reply
 

@@ -150,8 +150,10 @@ class Batcher:
         for item, future in batch:
             if future.done():
                 self._hooks.give_back(item)
-            else:
+            elif item.id in answers:
                 future.set_result(answers[item.id])
+            else:
+                future.set_exception(BadItemError("no answer"))
 
     async def _halve(self, batch: list[Waiting], error: psycopg.Error) -> None:
         """Try both halves of a refused batch apart, down to the item at fault."""

@@ -81,7 +81,7 @@ class Catalog:
             departments = self.centers_by_id[center].departments if center else []
             budgets = [b for b in self.row.budgets if _covers(b, names, departments)]
             hard = [b for b in budgets if b.enforcement in HARD]
-            wait = min((b.wait_ms for b in hard), default=0)
+            wait = max((b.wait_ms for b in hard), default=0)  # the one that blocks says how long
             found = Coverage(tuple(budgets), bool(hard), wait)
             if len(self._coverage) < 10_000:
                 self._coverage[names] = found

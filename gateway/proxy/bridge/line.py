@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.proxy.bridge.money import Money, Reservation
 
+LONGEST = 4.0  # seconds: an id older than five is stale
 PAUSE = 0.1  # seconds between two questions; a settle of this process wakes earlier
 
 
@@ -26,7 +27,7 @@ class Lines:
         cut by a time-out: a grant that nobody takes would be given back too late.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + detail["budget"]["wait_ms"] / 1000
+        until = loop.time() + min(LONGEST, detail["budget"]["wait_ms"] / 1000)
         line = self._lines.setdefault(detail["budget"]["id"], asyncio.Lock())
         try:
             async with asyncio.timeout_at(until):

@@ -80,7 +80,10 @@ class Errand:
                     raise
                 await self._pause(None, error)
                 continue
-            breaker.succeeded()
+            if response.status < 500:
+                breaker.succeeded()
+            else:
+                breaker.failed(time.monotonic())
             if response.status < 300:
                 return response
             failure = await self._refused(response)
