@@ -141,7 +141,9 @@ SHOWN: dict[str, Callable[[Any], SafeString | str]] = {
 def unknown(reason: str) -> SafeString:
     """Return the dash that stands for what is not known, with its reason on hover and focus."""
     return format_html(
-        '<span class="hint" tabindex="0" data-hint="{0}" aria-label="{0}">{1}</span>', reason, DASH
+        '<span class="hint" role="img" tabindex="0" data-hint="{0}" aria-label="{0}">{1}</span>',
+        reason,
+        DASH,
     )
 
 

@@ -36,8 +36,8 @@ def sentence(gauges: Sequence[Gauge], *, month: str, spent: Decimal, at: datetim
 
 def _calm(budgets: int, fullest: Gauge, at: datetime) -> str:
     text = ngettext(
-        "%(count)s budget runs, below 80%%: %(name)s has used %(share)s, with %(left)s.",
-        "All %(count)s budgets are below 80%%; %(name)s leads with %(share)s, with %(left)s.",
+        "%(count)s budget runs, below 80 %%: %(name)s has used %(share)s, with %(left)s.",
+        "All %(count)s budgets are below 80 %%; %(name)s leads with %(share)s, with %(left)s.",
         budgets,
     )
     return text % {

@@ -133,7 +133,7 @@ def together(gauges: list[Gauge]) -> Gauge | None:
         held=_sum(part.standing.held for part in parts),
         uncertain=_sum(part.standing.uncertain for part in parts),
     )
-    return Gauge(gettext("All cost centers"), Scope.ORGANIZATION, PeriodKind.MONTH, added)
+    return Gauge(gettext("Together"), Scope.ORGANIZATION, PeriodKind.MONTH, added)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

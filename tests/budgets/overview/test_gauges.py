@@ -109,11 +109,11 @@ def test_the_running_day_counts_among_the_days_left() -> None:
         ([gauge(spent="2100")], "RND is used up: 2,100.00 of 2,000.00 USD, with 9 days left."),
         (
             [gauge(spent="100"), gauge("SALES", spent="700")],
-            "All 2 budgets are below 80%; SALES leads with 35\xa0%, with 9 days left.",
+            "All 2 budgets are below 80 %; SALES leads with 35\xa0%, with 9 days left.",
         ),
         (
             [gauge(spent="100")],
-            "1 budget runs, below 80%: RND has used 5.0\xa0%, with 9 days left.",
+            "1 budget runs, below 80 %: RND has used 5.0\xa0%, with 9 days left.",
         ),
     ],
 )
