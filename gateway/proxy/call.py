@@ -115,7 +115,7 @@ async def _plan(
         provider=order[0].upstream.provider or row.name,
         upstream_id=row.id,
         model_requested=asked.model,
-        wire_format="openai_chat",
+        wire_format=form.NAME,
         is_stream=asked.is_stream,
         price_version=price.version if price else None,
     )
