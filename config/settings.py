@@ -227,6 +227,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Tollkeeper",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "APPEND_COMPONENTS": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+    "SECURITY": [{"key": []}],
 }
 
 # Background work: Celery only pokes, PostgreSQL knows what is to do

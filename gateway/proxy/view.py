@@ -58,14 +58,14 @@ class CallView(ProviderView):
     async def post(self, incoming: Incoming) -> Reply:
         """Carry one call; the pump goes on when the client leaves."""
         pump = await call.begin(self.gateway, incoming, self.format)
-        self.request._request.pump = pump  # the door tells it when the client leaves
+        self.request._request.pump = pump  # type: ignore[attr-defined] # the door tells it when the client leaves
         return await pump.reply
 
 
 class ChatCompletions(CallView):
     """`POST /v1/chat/completions`."""
 
-    format = openai_chat  # type: ignore[assignment] # a module is a Format by its functions
+    format = openai_chat  # a module is a Format by its functions
 
 
 class Models(ProviderView):
