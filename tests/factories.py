@@ -134,9 +134,10 @@ def make_call(
 ) -> uuid.UUID:
     """Reserve and finish a call in the running periods of the organization; return its id."""
     call_id = new_id(timezone.now())
-    assert _reserve(
-        call_id, amount=cost, cost_center=cost_center, model_requested=model, user_id=user
-    ) == "granted"
+    assert (
+        _reserve(call_id, amount=cost, cost_center=cost_center, model_requested=model, user_id=user)
+        == "granted"
+    )
     if state != "held":
         end = {"id": str(call_id), "state": state, "cost": cost, "cost_source": "usage"}
         lines = [{"token_class": "input", "quantity": "100", "usd_amount": cost}]

@@ -28,8 +28,8 @@ def refuse_outside_tenant(
     execute: Callable[..., Any],
     sql: str,
     params: Any,
-    many: bool,
-    context: Any,  # noqa: FBT001 -- Django calls it by position
+    many: bool,  # noqa: FBT001 -- Django calls it by position
+    context: Any,
 ) -> Any:
     """Run the statement, or raise NoTenantError when it names a tenant table outside a tenant."""
     if current() is None and (named := tenant_tables().search(sql)):
