@@ -122,7 +122,9 @@ def gateway(env: Mapping[str, str], upstream: Process, *, port: int | None = Non
     )
 
 
-def make_key_world(upstream_url: str, *, limits: Mapping[str, str]) -> KeyWorld:
+def make_key_world(
+    upstream_url: str, *, limits: Mapping[str, str], rates: Mapping[str, str] = RATES
+) -> KeyWorld:
     """Create an organization with a key, a route to `upstream_url` and a hard budget per scope."""
     now = timezone.now()
     token = mint(secrets.token_bytes(ENTROPY))
@@ -147,7 +149,7 @@ def make_key_world(upstream_url: str, *, limits: Mapping[str, str]) -> KeyWorld:
             organization=organization,
             provider="fake",
             model=MODEL,
-            rates={"base": RATES},
+            rates={"base": dict(rates)},
             effective_from=now - timedelta(days=1),
             context_window=128_000,
             max_output_tokens=16_384,
