@@ -37,6 +37,13 @@ class Reply:
     parts: AsyncIterator[bytes] | None = None
 
 
+def dialect_of(path: str) -> Dialect:
+    """Return the shape of errors at a path, before its view is known."""
+    if path.startswith("/v1/messages"):
+        return "anthropic"
+    return "gemini" if path.startswith("/v1beta/") else "openai"
+
+
 def as_refusal(error: Exception) -> RefusedError:
     """Return the refusal that an error of a lower floor means; one without a code is a fault."""
     code = getattr(error, "code", None)

@@ -20,15 +20,15 @@ from gateway.proxy import answer, call, metrics
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.chores import Chores
 from gateway.proxy.bridge.credentials import Credentials
-from gateway.proxy.bridge.lookup import Lookup
+from gateway.proxy.bridge.lookup import Lookup, ReadyRow
 from gateway.proxy.bridge.money import Money
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import Callers
-from gateway.proxy.protocols.wire import Dialect
 from gateway.proxy.pump import Pump, Pumps
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
+from gateway.proxy.upstream.relay import Stall
 from gateway.proxy.upstream.sending import Courier
 from gateway.upstreams import envelope
 from gateway.workers.readiness import Facts, verdict
@@ -46,7 +46,6 @@ BODY_SECONDS = 30.0
 BODY_RATE = 1024  # bytes per second, after the first two seconds
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
-STALL = 30.0  # seconds that a client may leave a write waiting
 WARM = 300  # calls after which what is there now is kept out of garbage collection
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
@@ -140,7 +139,6 @@ class Proxy:
     def __init__(self, config: Config) -> None:
         """Prepare; `start` connects."""
         self.config = config
-        self.is_draining = False
         self._resolver = URLResolver(RegexPattern(r"^/"), "gateway.proxy.urls")
         self._matches: dict[str, ResolverMatch] = {}
         self._calls = 0
@@ -168,7 +166,6 @@ class Proxy:
 
     async def stop(self) -> None:
         """Stop taking calls, let those under way finish, settle everything."""
-        self.is_draining = True
         await self.chores.drain()
         await self.pumps.stop(within=self.config.drain_s)
         await self.money.stop(within=5.0)
@@ -190,7 +187,7 @@ class Proxy:
         try:
             reply, request = await self._answered(scope, receive, request_id, ms)
         except RefusedError as error:
-            reply, request = answer.refused(_dialect(path), request_id, error), None
+            reply, request = answer.refused(answer.dialect_of(path), request_id, error), None
         pump = request.pump if request else None
         metrics.count(reply.status)
         if reply.parts is None:
@@ -202,7 +199,7 @@ class Proxy:
         self, scope: Scope, receive: Receive, request_id: str, ms: int
     ) -> tuple[Reply, LeanRequest]:
         """Check head and body, then let the view of the path answer."""
-        if self.is_draining:
+        if self.chores.is_draining:
             raise RefusedError("ledger_unavailable", "This gateway is stopping.")
         match = self._match(scope["path"])
         try:
@@ -235,16 +232,13 @@ class Proxy:
 
     def _match(self, path: str) -> ResolverMatch:
         """Return the view of a governed path; paths without variables are found once."""
-        known = self._matches.get(path)
-        if known is not None:
-            return known
+        if path in self._matches:
+            return self._matches[path]
         try:
             match = self._resolver.resolve(path)
         except Resolver404 as error:
             raise RefusedError("not_found", "There is no such path.") from error
-        if not match.kwargs:
-            self._matches[path] = match
-        return match
+        return match if match.kwargs else self._matches.setdefault(path, match)
 
     def _watch(
         self, scope: Scope, receive: Receive, request: LeanRequest
@@ -288,18 +282,11 @@ class Proxy:
             return Reply(200, [(b"content-type", b"text/plain; version=0.0.4"), *SAFE], text)
         try:
             row = await self.lookup.ready()
-            facts = Facts(True, row.off, row.is_ahead, self.is_draining, self.money.commit_ms)  # noqa: FBT003  fields by their order
-        except LedgerUnavailableError:
-            facts = Facts(False, [], False, self.is_draining, self.money.commit_ms)  # noqa: FBT003
-        status, body = verdict(facts)
+        except (LedgerUnavailableError, QuestionError):
+            row = ReadyRow(off=[], is_ahead=False, is_reachable=False)
+        draining, commit_ms = self.chores.is_draining, self.money.commit_ms
+        status, body = verdict(Facts(row.is_reachable, row.off, row.is_ahead, draining, commit_ms))
         return Reply(status, [JSON, *SAFE], msgspec.json.encode(body))
-
-
-def _dialect(path: str) -> Dialect:
-    """Return the shape of errors at a path, before its view is known."""
-    if path.startswith("/v1/messages"):
-        return "anthropic"
-    return "gemini" if path.startswith("/v1beta/") else "openai"
 
 
 def _token(headers: dict[bytes, bytes]) -> str:
@@ -375,32 +362,3 @@ async def _write_parts(reply: Reply, send: Send, pump: Pump | None) -> None:
         raise
     finally:
         stall.close()
-
-
-class Stall:
-    """Cancels its task when one write waits for 30 s; one timer for a whole stream, not one a part."""
-
-    def __init__(self) -> None:
-        """Watch the current task."""
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self._since: float | None = None
-        self._timer = self._loop.call_later(STALL, self._check)
-
-    def begin(self) -> None:
-        """Note that a write begins."""
-        self._since = self._loop.time()
-
-    def end(self) -> None:
-        """Note that it went through."""
-        self._since = None
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._timer.cancel()
-
-    def _check(self) -> None:
-        waited = 0.0 if self._since is None else self._loop.time() - self._since
-        if waited >= STALL and self._task is not None:
-            self._task.cancel()
-        else:
-            self._timer = self._loop.call_later(max(STALL - waited, 0.01), self._check)

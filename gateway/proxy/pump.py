@@ -94,20 +94,15 @@ class Pump:
         self.is_left = True
         self.relay.leave()
         if self._is_sending and self.task is not None:
-            if at_once or self._is_visible() or self.pumps.drains >= DRAINS:
+            if at_once or self._is_visible() or self.pumps.left > DRAINS:
                 self.task.cancel()
             else:
                 self._drain(self.task)
 
     def _drain(self, task: "asyncio.Task[None]") -> None:
         """Read the answer on for a while."""
-        self.pumps.drains += 1
         timer = asyncio.get_running_loop().call_later(DRAIN, self._stop_sending)
-        task.add_done_callback(lambda _: self._drained(timer))
-
-    def _drained(self, timer: asyncio.TimerHandle) -> None:
-        self.pumps.drains -= 1
-        timer.cancel()
+        task.add_done_callback(lambda _: timer.cancel())
 
     def _stop_sending(self) -> None:
         if self._is_sending and self.task is not None:
@@ -243,7 +238,7 @@ class Pump:
             raise self._failed(self._unpaid(response.status), "upstream_error")
         settlement = bill(self._carried(response.status), seen)
         detail = await self._settle(settlement)
-        costs = self._costs(settlement)
+        costs = Costs(settlement.cost, self.plan.center, self.plan.id)
         body = self.plan.format.enrich(raw, costs) if self.plan.is_enriched else raw
         headers = answer.priced(
             wire_headers.to_client(response.headers, is_stream=False),
@@ -275,7 +270,8 @@ class Pump:
         await self._settle(settlement)
         if code not in {"", "client_gone"}:
             await self.relay.put(self._error_event(code))
-        await self.relay.put(meter.tail(self._costs(settlement) if plan.is_enriched else None))
+        costs = Costs(settlement.cost, plan.center, plan.id) if plan.is_enriched else None
+        await self.relay.put(meter.tail(costs))
 
     async def _relayed(self, response: Response, meter: Meter) -> str:
         """Relay until the end; return the code of what cut the stream, empty when nothing did."""
@@ -331,7 +327,7 @@ class Pump:
         """Return what an error answer without usage costs: nothing, or nobody knows."""
         carried = self._carried(status, "upstream_error")
         is_free = retry.is_unbilled(status) or carried.target.upstream.row.is_error_unbilled
-        return released(carried) if is_free else given_up(carried)
+        return (released if is_free else given_up)(carried)
 
     def _failed(self, settlement: Settlement, code: str) -> FailedError:
         return FailedError(settlement, self._refusal(code, _TEXTS[code]))
@@ -344,7 +340,6 @@ class Pump:
 
     def _carried(self, status: int | None, code: str = "") -> Carried:
         plan, now, errand = self.plan, time.monotonic(), self._errand
-        first = now if self._first_byte is None else self._first_byte
         target = errand.target if errand else plan.targets[0]
         return Carried(
             call=plan.id,
@@ -359,7 +354,7 @@ class Pump:
                 "attempts": errand.attempts if errand else 0,
                 "http_status": status,
                 "error_code": code,
-                "first_byte_ms": int((first - self._began) * 1000),
+                "first_byte_ms": int(((self._first_byte or now) - self._began) * 1000),
                 "total_ms": int((now - self._began) * 1000),
             },
         )
@@ -367,13 +362,9 @@ class Pump:
     def _hides(self, target: Target) -> bool:
         return self.plan.format.hides_reasoning(self.plan.asked, target.model)
 
-    def _costs(self, settlement: Settlement) -> Costs:
-        return Costs(settlement.cost, self.plan.center, self.plan.id)
-
     def _shown(self, remaining: str | None) -> str | None:
-        if remaining is None or self.plan.is_amount_hidden:
-            return None
-        return amounts.text(Decimal(remaining))
+        is_hidden = remaining is None or self.plan.is_amount_hidden
+        return None if is_hidden else amounts.text(Decimal(remaining or 0))
 
     def _refusal(self, code: str, message: str) -> Reply:
         return answer.refused(self.plan.format.DIALECT, self.plan.id, RefusedError(code, message))
@@ -402,12 +393,16 @@ class Pumps:
         """Start without calls."""
         self.money, self.lookup, self.courier = money, lookup, courier
         self.lines = Lines(money)
-        self.drains = 0
         self._open: set[Pump] = set()
         self._notes: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def left(self) -> int:
+        """Return how many calls under way have lost their client."""
+        return sum(pump.is_left for pump in self._open)
 
     def start(self, plan: Plan, renew: Callable[[], Awaitable[Plan]]) -> Pump:
         """Start the pump of a call, detached from the client's task."""

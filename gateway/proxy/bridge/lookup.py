@@ -159,6 +159,7 @@ class ReadyRow(msgspec.Struct):
 
     off: list[str]
     is_ahead: bool
+    is_reachable: bool = True
 
 
 class Clock:

@@ -1,9 +1,10 @@
-"""The bounded queue through which a stream's bytes go from the upstream's side to the client's."""
+"""How a stream's bytes go from the upstream's side to the client's: a bounded queue, bounded waits."""
 
 import asyncio
 import collections
 
 QUEUE = 64 * 1024
+STALL = 30.0  # seconds that a client may leave a write waiting
 
 
 class Relay:
@@ -54,6 +55,35 @@ class Relay:
         self._size = 0
         _wake(self._writer)
         return data
+
+
+class Stall:
+    """Cancels its task when one write waits for 30 s; one timer for a whole stream, not one a part."""
+
+    def __init__(self) -> None:
+        """Watch the current task."""
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._since: float | None = None
+        self._timer = self._loop.call_later(STALL, self._check)
+
+    def begin(self) -> None:
+        """Note that a write begins."""
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """Note that it went through."""
+        self._since = None
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+    def _check(self) -> None:
+        waited = 0.0 if self._since is None else self._loop.time() - self._since
+        if waited >= STALL and self._task is not None:
+            self._task.cancel()
+        else:
+            self._timer = self._loop.call_later(max(STALL - waited, 0.01), self._check)
 
 
 def _wake(future: "asyncio.Future[None] | None") -> None:
