@@ -28,12 +28,12 @@ def main(arguments: list[str]) -> int:
         print(f"skipped: no harness at {HARNESS}; name one with TOLLKEEPER_BENCH", file=sys.stderr)
         return 0
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    os.sched_setaffinity(
-        0, {max(os.sched_getaffinity(0))}
-    )  # what we start inherits it; the harness pins the gateway
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})  # the servers inherit it: the gateway's core is its own
     from tests import servers  # noqa: PLC0415 -- after the environment is set
 
     with servers.own_servers() as own, tempfile.TemporaryDirectory() as folder:
+        os.sched_setaffinity(0, cores)
         os.environ.update(own.environment())
         django.setup()
         from tests.concurrency import processes  # noqa: PLC0415 -- needs Django
