@@ -2,6 +2,9 @@
 
 const PAUSE_MS = 1000;
 
+/** Somebody walks through the points of a chart: it must not vanish under the fingers. */
+const isBeingRead = () => Boolean(document.activeElement?.matches?.("canvas[data-chart]"));
+
 function remember(region) {
   return [...region.querySelectorAll("details[open][id]")].map((details) => details.id);
 }
@@ -21,7 +24,7 @@ async function replace(region) {
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById(region.id);
-  if (!fresh) return; // signed out meanwhile: the next click says so
+  if (!fresh || isBeingRead()) return; // without the region: signed out meanwhile, the next click says so
   const open = remember(region);
   region.replaceWith(document.adoptNode(fresh));
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
@@ -40,8 +43,7 @@ function show(asOf, isStale) {
 
 async function keep() {
   const region = document.querySelector("[data-refresh-stamp]");
-  const busy = document.activeElement?.matches?.("canvas[data-chart]");
-  if (region && !busy && document.visibilityState === "visible") {
+  if (region && !isBeingRead() && document.visibilityState === "visible") {
     try {
       await check(region);
     } catch (error) {
