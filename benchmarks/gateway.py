@@ -51,7 +51,10 @@ def main(arguments: list[str]) -> int:
             *peers,
             *arguments,
         ]
-        code = subprocess.run(command, check=False).returncode  # noqa: S603 -- the harness
+        outside = {
+            name: value for name, value in os.environ.items() if name not in own.environment()
+        }
+        code = subprocess.run(command, env=outside, check=False).returncode  # noqa: S603 -- the harness
         return code or verify(world.organization_id)
 
 
