@@ -1,7 +1,7 @@
 """Disjoint token classes of one call: what the books count and the price list prices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 INPUT_SIDE = (
     "input",
@@ -13,6 +13,17 @@ INPUT_SIDE = (
 )
 OUTPUT_SIDE = ("output", "reasoning", "audio_output")
 CLASSES = (*INPUT_SIDE, *OUTPUT_SIDE)  # also database columns
+FIELDS = (
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_input",
+    "audio_cache_read",
+    "audio_output",
+)
 
 
 class TokensError(ValueError):
@@ -73,4 +84,4 @@ class Tokens:
         return sum(getattr(self, name) for name in OUTPUT_SIDE)
 
     def _items(self) -> list[tuple[str, int]]:
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, getattr(self, name)) for name in FIELDS]

@@ -16,9 +16,9 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
         InstallSQL("budgets/reservations/stale.sql", "5c69a6244482704d"),
-        InstallSQL("budgets/reservations/admit.sql", "9d7653d2e3628577"),
+        InstallSQL("budgets/reservations/admit.sql", "dcdd9a3c911dd09b"),
         InstallSQL("budgets/reservations/resolve.sql", "8e80ecdc125cc7a6"),
-        InstallSQL("budgets/reservations/settle.sql", "5c59a252793c8d06"),
-        InstallSQL("budgets/reservations/expire.sql", "0abf30a5f4c8b589"),
+        InstallSQL("budgets/reservations/settle.sql", "14cc6ada4f2c4534"),
+        InstallSQL("budgets/reservations/expire.sql", "740928b315a47259"),
         InstallSQL("budgets/reservations/v1_calls.sql", "4690bf2177827d47"),
     ]

@@ -15,7 +15,7 @@
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_admit(p jsonb) RETURNS TABLE (call_id uuid, outcome text, detail jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
   ids uuid[]; orgs uuid[]; keys uuid[]; epochs bigint[]; amounts numeric[]; idems bytea[]; waits boolean[];
