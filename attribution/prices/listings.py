@@ -12,6 +12,7 @@ from attribution.prices.matching import Catalogue
 from attribution.prices.pricing import Card, DatedCard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,12 @@ class Listing:
     def at(self, instant: datetime) -> DatedCard | None:
         """Return the version in force at `instant`."""
         return pricing.price_at(self.versions, instant)
+
+    def edges_ms(self) -> list[int]:
+        """Return the instants at which another version comes into force, in ms since 1970."""
+        ends = [version.effective_to for version in self.versions if version.effective_to]
+        instants = [version.effective_from for version in self.versions] + ends
+        return [(instant - EPOCH) // MILLISECOND for instant in instants]
 
     def multiplied(self, multiplier: Decimal) -> "Listing":
         """Return the listing with an upstream's discount or markup in every rate."""

@@ -1,6 +1,7 @@
 """The door: pure ASGI in front of the views, with limits on heads, bodies, silence and stalls."""
 
 import asyncio
+import functools
 import gc
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +13,7 @@ import msgspec
 from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, URLResolver
 from django.urls.resolvers import RegexPattern
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from attribution.outbound.addresses import Exceptions
 from gateway.keys.tokens import Peppers
@@ -24,7 +25,7 @@ from gateway.proxy.bridge.lookup import Lookup, ReadyRow
 from gateway.proxy.bridge.money import Money
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
-from gateway.proxy.caller import Callers
+from gateway.proxy.caller import Caller, Callers
 from gateway.proxy.pump import Pump, Pumps
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
@@ -49,6 +50,7 @@ HEAD_BYTES = 64 * 1024
 WARM = 300  # calls after which what is there now is kept out of garbage collection
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
+WHOLE = "tollkeeper.whole"  # in the scope: our protocol's way to write a whole answer
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -91,6 +93,30 @@ class HttpProtocol(HttpToolsProtocol):
         scope: Scope = cast("Scope", self.scope)
         scope[GONE] = None  # says that we tell
         super().on_headers_complete()
+        if scope["method"] != "HEAD":
+            scope[WHOLE] = functools.partial(self.respond, self.cycle)
+
+    def respond(self, cycle: Any, reply: Reply) -> bool:
+        """Write a whole answer at once; False when the server's own, slower way must be taken."""
+        if self.flow.write_paused or cycle.disconnected or cycle.response_started:
+            return False
+        headers = [*self.server_state.default_headers, *reply.headers]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        parts = [STATUS_LINE[reply.status]]
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        head = b"".join(parts) + b"content-length: %d\r\n\r\n" % len(reply.body)
+        if head.count(b"\n") != len(headers) + 3:
+            return False  # a value with a line break: refused there
+        self.transport.write(head + reply.body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def _expect_head(self) -> None:
         if self._deadline is None:
@@ -191,7 +217,8 @@ class Proxy:
         pump = request.pump if request else None
         metrics.count(reply.status)
         if reply.parts is None:
-            await _write(reply, send)
+            if WHOLE not in scope or not scope[WHOLE](reply):
+                await _write(reply, send)
         else:
             await _write_parts(reply, send, pump)
 
@@ -209,10 +236,11 @@ class Proxy:
         token = _token(headers)
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise RefusedError("unsupported_encoding", "The body may not be compressed.")
-        await self._check_key(token)
+        caller = await self._caller(token)  # before the body of somebody unknown is read
         body = await _body(receive, int(headers.get(b"content-length", b"0") or 0))
         client = scope.get("client")
-        incoming = Incoming(request_id, ms, token, headers, body, client[0] if client else None)
+        ip = client[0] if client else None
+        incoming = Incoming(request_id, ms, token, caller, headers, body, ip)
         request = LeanRequest(self.gateway, incoming, method=scope["method"], path=scope["path"])
         watch = self._watch(scope, receive, request)
         try:
@@ -223,10 +251,10 @@ class Proxy:
         self._warm()
         return reply, request
 
-    async def _check_key(self, token: str) -> None:
-        """Refuse a key that nobody knows before its body is read."""
+    async def _caller(self, token: str) -> Caller:
+        """Return who presents a key; refuse one that nobody knows."""
         try:
-            await self.gateway.callers.of(token)
+            return await self.gateway.callers.of(token)
         except (LedgerUnavailableError, QuestionError) as error:
             raise RefusedError("ledger_unavailable", str(error)) from error
 

@@ -39,11 +39,12 @@ class Gateway:
 
 @dataclass(slots=True)
 class Incoming:
-    """One request: its id, the key it presents, its headers (single, lower case) and its body."""
+    """One request: its id, who calls, its headers (single, lower case) and its body."""
 
     id: str
     ms: int
     token: str
+    caller: Caller
     headers: dict[bytes, bytes]
     body: bytes
     ip: str | None
@@ -52,8 +53,7 @@ class Incoming:
 async def begin(gateway: Gateway, incoming: Incoming, form: Format) -> Pump:
     """Understand a call, decide what it may cost, and start its pump."""
     asked = form.parse_request(incoming.body, {})
-    caller = await gateway.callers.of(incoming.token)
-    plan = await _plan(gateway, incoming, form, asked, caller)
+    plan = await _plan(gateway, incoming, form, asked, incoming.caller)
 
     async def renew() -> Plan:
         fresh = await gateway.callers.of(incoming.token, is_stale=True)

@@ -73,7 +73,7 @@ class Models(ProviderView):
 
     async def get(self, incoming: Incoming) -> Reply:
         """List the models that this key may ask for; patterns name no model."""
-        caller = await self.gateway.callers.of(incoming.token)
+        caller = incoming.caller
         names = [route.name for route in caller.catalog.row.routes if "*" not in route.name]
         models = [
             {"id": name, "object": "model", "created": 0, "owned_by": "tollkeeper"}

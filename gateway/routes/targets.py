@@ -12,6 +12,8 @@ from attribution.prices.pricing import DatedCard
 from gateway.upstreams import kinds
 from gateway.upstreams.kinds import Kind
 
+FOREVER_MS = 1 << 62
+
 
 class UpstreamRow(msgspec.Struct):
     """An account at a provider, as the gateway's catalogue tells it."""
@@ -59,10 +61,21 @@ class Target:
     position: int
     weight: int
     listing: Listing | None  # its rates are the upstream's: discount or markup included
+    _price: DatedCard | None = None
+    _from_ms: int = 0  # from when until when `_price` is the answer
+    _until_ms: int = 0
 
     def price_at(self, ms: int) -> DatedCard | None:
-        """Return the price version in force at an instant."""
-        return self.listing.at(instant(ms)) if self.listing else None
+        """Return the price version in force at an instant; the answer is kept until prices change."""
+        if not self._from_ms <= ms < self._until_ms:
+            self._look_up(ms)
+        return self._price
+
+    def _look_up(self, ms: int) -> None:
+        edges = self.listing.edges_ms() if self.listing else []
+        self._from_ms = max((edge for edge in edges if edge <= ms), default=0)
+        self._until_ms = min((edge for edge in edges if edge > ms), default=FOREVER_MS)
+        self._price = self.listing.at(instant(ms)) if self.listing else None
 
 
 def instant(ms: int) -> datetime:
