@@ -1,6 +1,5 @@
 """Prompt fingerprints: a keyed hash of a prompt's template, so that its text is never kept."""
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -85,4 +84,4 @@ def check_name(name: str) -> str:
 
 
 def _keyed(key: bytes, domain: bytes, data: bytes) -> bytes:
-    return hmac.new(key, domain + data, hashlib.sha256).digest()[:SIZE]
+    return hmac.digest(key, domain + data, "sha256")[:SIZE]

@@ -48,6 +48,7 @@ BODY_RATE = 1024  # bytes per second, after the first two seconds
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 WARM = 300  # calls after which what is there now is kept out of garbage collection
+YOUNG = 5000  # new objects between collections: those of calls under way are looked at less often
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
 WHOLE = "tollkeeper.whole"  # in the scope: our protocol's way to write a whole answer
@@ -215,9 +216,10 @@ class Proxy:
         except RefusedError as error:
             reply, request = answer.refused(answer.dialect_of(path), request_id, error), None
         pump = request.pump if request else None
+        whole = scope.pop(WHOLE, None)  # it knows the scope: left there, both would be garbage
         metrics.count(reply.status)
         if reply.parts is None:
-            if WHOLE not in scope or not scope[WHOLE](reply):
+            if whole is None or not whole(reply):
                 await _write(reply, send)
         else:
             await _write_parts(reply, send, pump)
@@ -301,6 +303,7 @@ class Proxy:
         if self._calls == WARM:
             gc.collect()
             gc.freeze()
+            gc.set_threshold(YOUNG)
 
     async def _about(self, path: str) -> Reply:
         if path == "/health":

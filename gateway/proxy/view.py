@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from gateway.proxy import answer, call
@@ -34,7 +33,7 @@ class ProviderView(APIView):
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Reply:  # type: ignore[override] # no negotiation, no renderer: the reply is bytes
         """Run the handler of the method; every error becomes a refusal in the path's dialect."""
         incoming: Incoming = request.incoming  # type: ignore[attr-defined] # the door's
-        self.request = Request(request)
+        self.request = request  # type: ignore[assignment] # not wrapped: nothing here needs it
         self.gateway: Gateway = request.gateway  # type: ignore[attr-defined] # the door's
         handler = getattr(self, METHODS.get(request.method or "", ""), self.no_method)
         try:
@@ -58,7 +57,7 @@ class CallView(ProviderView):
     async def post(self, incoming: Incoming) -> Reply:
         """Carry one call; the pump goes on when the client leaves."""
         pump = await call.begin(self.gateway, incoming, self.format)
-        self.request._request.pump = pump  # type: ignore[attr-defined] # the door tells it when the client leaves
+        self.request.pump = pump  # type: ignore[attr-defined] # the door tells it when the client leaves
         return await pump.reply
 
 

@@ -1,5 +1,6 @@
 """Where a call may go: upstreams and targets of a route, ready to be called and priced."""
 
+import bisect
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -62,6 +63,7 @@ class Target:
     weight: int
     listing: Listing | None  # its rates are the upstream's: discount or markup included
     _price: DatedCard | None = None
+    _marks: tuple[int, ...] = ()  # input tokens above which `_price` has other rates, sorted
     _from_ms: int = 0  # from when until when `_price` is the answer
     _until_ms: int = 0
 
@@ -71,11 +73,18 @@ class Target:
             self._look_up(ms)
         return self._price
 
+    def reached(self, tokens: int, ms: int) -> int:
+        """Return how many context tiers a call of at most `tokens` may reach, over all schedules."""
+        self.price_at(ms)
+        return bisect.bisect_left(self._marks, tokens)
+
     def _look_up(self, ms: int) -> None:
         edges = self.listing.edges_ms() if self.listing else []
         self._from_ms = max((edge for edge in edges if edge <= ms), default=0)
         self._until_ms = min((edge for edge in edges if edge > ms), default=FOREVER_MS)
         self._price = self.listing.at(instant(ms)) if self.listing else None
+        schedules = self._price.card.reach(None) if self._price else []
+        self._marks = tuple(sorted(above for each in schedules for above, _ in each.tiers))
 
 
 def instant(ms: int) -> datetime:

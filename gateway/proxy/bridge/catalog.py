@@ -1,6 +1,5 @@
 """What a gateway knows of one organization: who pays, what limits it, where routes lead, at which price."""
 
-import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,7 +9,7 @@ from zoneinfo import ZoneInfo
 from attribution.prices import listings, pricing
 from attribution.prices.listings import Listing
 from attribution.prices.matching import Catalogue
-from attribution.prices.pricing import Card, DatedCard
+from attribution.prices.pricing import DatedCard
 from attribution.prices.rates import Rates
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from gateway.proxy.bridge.lookup import (
@@ -97,7 +96,7 @@ class Catalog:
             if dated is None:
                 return None
             cards.append(dated)
-        reach = tuple(_reached(dated.card, tokens) for dated in cards)
+        reach = tuple(target.reached(tokens, ms) for target in targets)
         upstreams = tuple(target.upstream.row.id for target in targets)
         key = (tuple(dated.version for dated in cards), upstreams, reach, tier)
         if key not in self._ceilings:
@@ -179,9 +178,3 @@ def _is_in(filters: Mapping[str, Any], name: str, values: tuple[str, ...]) -> bo
     if not wanted:
         return True
     return any(value in wanted if isinstance(wanted, list) else value == wanted for value in values)
-
-
-def _reached(card: Card, tokens: int) -> int:
-    """Return how many context tiers a call of at most `tokens` may reach, over all schedules."""
-    marks = sorted(above for schedule in card.reach(None) for above, _ in schedule.tiers)
-    return bisect.bisect_left(marks, tokens)

@@ -65,8 +65,10 @@ def attribution(body: Json) -> Json:
     return {name: body[name] for name in ATTRIBUTION if name in body}
 
 
-def unknown(body: Json, known: Collection[str]) -> str | None:
+def unknown(body: Json, known: frozenset[str]) -> str | None:
     """Name the first field of which nobody knows what it does to the bill."""
+    if body.keys() <= known:
+        return None
     return next((name for name in body if name not in known), None)
 
 

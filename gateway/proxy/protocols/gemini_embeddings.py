@@ -48,7 +48,7 @@ def size(asked: Asked) -> Size:
     """Measure the request for its upper bound."""
     entries = _entries(asked.body)
     places = [gemini_body.media(e["content"], f"requests[{n}]") for n, e in enumerate(entries)]
-    known = (*KNOWN, *fields.ATTRIBUTION, "requests")
+    known = KNOWN.union(fields.ATTRIBUTION, ("requests",))
     text = fields.encode([[entry["content"], entry.get("title")] for entry in entries])
     return Size(
         text_bytes=fields.text_length(text),

@@ -30,7 +30,7 @@ KNOWN_CONFIG = frozenset(
         *("speechConfig", "thinkingConfig", "mediaResolution"),
     )
 )
-OWN_TOOLS = ("functionDeclarations",)  # all others run at the provider, without a limit
+OWN_TOOLS = frozenset(("functionDeclarations",))  # all others run at the provider, without a limit
 # These do not think; all later ones do, unless told not to.
 THOUGHTLESS = re.compile(r"gemini-(1|2\.0)|gemma|learnlm")
 

@@ -106,7 +106,7 @@ def _unbounded(body: Json, tools: list[Any]) -> str | None:
         is_limited = _is_search(tool) and body.get("max_tool_calls")
         if not is_limited and _type(tool) not in OWN_TOOLS:
             return f"tools[{number}].type"
-    return fields.unknown(body, (*KNOWN, *KEPT))
+    return fields.unknown(body, KNOWN.union(KEPT))
 
 
 def _media(items: list[Any]) -> str | None:
