@@ -79,7 +79,7 @@ def write_target(
         "url": f"http://127.0.0.1:{PORT}/v1/chat/completions",
         "headers": {"Authorization": f"Bearer {token}"},
         "model": "gpt-4o-mini",
-        "conns": 320,  # enough to keep its core busy while batches are committed
+        "conns": 128,  # enough to keep its core busy while batches are committed
         "aux_pidfiles": [str(pidfile)],
     }
     path = folder / "targets.json"
