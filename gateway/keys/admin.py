@@ -59,7 +59,7 @@ class ApiKeyAdmin(ScopedAdmin):
     form = KeyForm
     is_policy = True
     narrowed_by = "cost_center__department_id"
-    list_display = ["name", "kid", "cost_center", "expires_at", "last_used_at", "revoked_at"]
+    list_display = ["name", "kid", "cost_center", "expires_at", "revoked_at"]
     list_filter = [StateFilter, ("cost_center", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["cost_center"]
     search_fields = ["name", "kid"]
@@ -77,18 +77,7 @@ class ApiKeyAdmin(ScopedAdmin):
                 ]
             },
         ),
-        (
-            _("What it may ask for"),
-            {
-                "fields": [
-                    "allowed_models",
-                    "max_output_tokens",
-                    "requests_per_minute",
-                    "tokens_per_minute",
-                    "concurrent_streams",
-                ]
-            },
-        ),
+        (_("What it may ask for"), {"fields": ["allowed_models", "max_output_tokens"]}),
         (_("What it is told"), {"fields": ["enrich", "is_amount_hidden"]}),
     ]
 

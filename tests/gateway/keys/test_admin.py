@@ -17,8 +17,6 @@ URL = "/admin/gateway/apikey/"
 VALID = {
     "name": "nightly",
     "enrich": "full",
-    "requests_per_minute": "60",
-    "concurrent_streams": "5",
     "allowed_models": "gpt-4o-mini, claude-*",
 }
 
