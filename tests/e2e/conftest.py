@@ -95,9 +95,9 @@ def instance() -> Iterator[Instance]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start the system's Chromium."""
+    """Start the system's Chromium; for one module, as Playwright keeps an event loop running meanwhile."""
     if CHROMIUM is None:
         pytest.skip("no Chromium found: install the package chromium")
     with sync_playwright() as playwright:
