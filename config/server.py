@@ -7,7 +7,7 @@ import django
 import uvicorn
 from django.conf import settings
 
-HEADER_DEADLINE_PROTOCOL = "gateway.proxy.asgi:HttpProtocol"
+HEADER_DEADLINE_PROTOCOL = "gateway.proxy.http:HttpProtocol"
 
 
 def main(arguments: list[str]) -> None:

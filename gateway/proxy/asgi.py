@@ -1,19 +1,17 @@
 """The door: pure ASGI in front of the views, with limits on heads, bodies, silence and stalls."""
 
 import asyncio
-import functools
 import gc
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, URLResolver
 from django.urls.resolvers import RegexPattern
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from attribution.outbound.addresses import Exceptions
 from gateway.keys.tokens import Peppers
@@ -26,6 +24,7 @@ from gateway.proxy.bridge.money import Money
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import Caller, Callers
+from gateway.proxy.http import GONE, WHOLE
 from gateway.proxy.pump import Pump, Pumps
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
@@ -45,93 +44,9 @@ BODY = 10 << 20
 TOO_LARGE = f"The body is larger than {BODY} bytes."
 BODY_SECONDS = 30.0
 BODY_RATE = 1024  # bytes per second, after the first two seconds
-HEAD_SECONDS = 10.0
-HEAD_BYTES = 64 * 1024
 WARM = 300  # calls after which what is there now is kept out of garbage collection
 YOUNG = 5000  # new objects between collections: those of calls under way are looked at less often
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
-GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
-WHOLE = "tollkeeper.whole"  # in the scope: our protocol's way to write a whole answer
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline and a size for heads, which tells when a client leaves."""
-
-    _deadline: asyncio.TimerHandle | None = None
-    _head = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
-        """Wait for a head."""
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request under way that its client left."""
-        self._got_head()
-        cycle: Any = self.cycle  # None before the first request
-        super().connection_lost(exc)
-        if cycle is not None and not cycle.response_complete:
-            gone = cycle.scope.get(GONE)
-            if gone is not None:
-                gone()
-
-    def data_received(self, data: bytes) -> None:
-        """Count the bytes of an unfinished head."""
-        if self._deadline is not None:
-            self._head += len(data)
-        super().data_received(data)
-        if self._deadline is not None and self._head > HEAD_BYTES:
-            self.transport.close()
-
-    def on_message_begin(self) -> None:
-        """Give every further head its deadline too."""
-        super().on_message_begin()
-        self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """Take the head."""
-        self._got_head()
-        scope: Scope = cast("Scope", self.scope)
-        scope[GONE] = None  # says that we tell
-        super().on_headers_complete()
-        if scope["method"] != "HEAD":
-            scope[WHOLE] = functools.partial(self.respond, self.cycle)
-
-    def respond(self, cycle: Any, reply: Reply) -> bool:
-        """Write a whole answer at once; False when the server's own, slower way must be taken."""
-        if self.flow.write_paused or cycle.disconnected or cycle.response_started:
-            return False
-        headers = [*self.server_state.default_headers, *reply.headers]
-        if not cycle.keep_alive:
-            headers.append((b"connection", b"close"))
-        parts = [STATUS_LINE[reply.status]]
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        head = b"".join(parts) + b"content-length: %d\r\n\r\n" % len(reply.body)
-        if head.count(b"\n") != len(headers) + 3:
-            return False  # a value with a line break: refused there
-        self.transport.write(head + reply.body)
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
-        return True
-
-    def _expect_head(self) -> None:
-        if self._deadline is None:
-            self._head = 0
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_late)
-
-    def _got_head(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _too_late(self) -> None:
-        self._deadline = None
-        self.transport.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from attribution.tenancy.models import CostCenter
 from gateway.keys import keyring
 from gateway.keys.models import ApiKey
 from gateway.proxy import asgi
-from gateway.proxy.asgi import HttpProtocol, Proxy
+from gateway.proxy.asgi import Proxy
+from gateway.proxy.http import HttpProtocol
 from gateway.upstreams.models import Upstream
 from tests import factories
 from tests.fakes.provider import Provider
