@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.proxy import asgi
+from gateway.proxy import http
 from gateway.proxy.asgi import Proxy
 from tests.fakes.provider import Provider
 from tests.gateway.conftest import Start
@@ -99,7 +99,7 @@ async def test_a_body_that_drips_is_refused(office: Client) -> None:
 async def test_a_head_that_never_ends_is_closed(
     office: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asgi, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(http, "HEAD_SECONDS", 0.3)
 
     assert await raw(office, b"POST / HTTP/1.1\r\nHost: x\r\n") == b""
     assert await raw(office, b"") == b""
