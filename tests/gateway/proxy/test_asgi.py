@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.proxy import http
+from gateway.proxy import asgi, http
 from gateway.proxy.asgi import Proxy
 from tests.fakes.provider import Provider
 from tests.gateway.conftest import Start
