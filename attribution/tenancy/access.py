@@ -21,6 +21,7 @@ from attribution.audit.trail import Actor
 from attribution.isolation.transaction import tenant
 from attribution.tenancy import roles
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, User
+from attribution.tenancy.program import Program
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Model)
@@ -214,6 +215,16 @@ def cost_centers(request: OrganizationRequest) -> QuerySet[CostCenter]:
     if request.membership.department_id is None:
         return CostCenter.objects.all()
     return CostCenter.objects.filter(department_id__in=subtree(request.membership.department_id))
+
+
+def cost_centers_of(program: Program) -> QuerySet[CostCenter]:
+    """Return the cost centers a program may book to, and therefore look at."""
+    rows = CostCenter.objects.all()
+    if program.is_cost_center_pinned and program.cost_center_id:
+        return rows.filter(pk=program.cost_center_id)
+    if program.allowed_cost_centers:
+        return rows.filter(code__in=program.allowed_cost_centers)
+    return rows
 
 
 def is_narrowed(request: OrganizationRequest) -> bool:
