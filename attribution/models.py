@@ -1,12 +1,19 @@
 """Collects the models of the package's rooms."""
 
 from attribution.audit.models import AuditEntry, AuditSeal
-from attribution.ledger.models import LatencyRollup, LedgerEntry, Rollup, RollupWatermark
-from attribution.prices.models import Price
+from attribution.ledger.models import (
+    AccountingPeriod,
+    LatencyRollup,
+    LedgerEntry,
+    Rollup,
+    RollupWatermark,
+)
+from attribution.prices.models import Price, PriceDecision, PriceProposal
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, User
 from attribution.usage.models import Attempt, PromptFingerprint, UsageRecord
 
 __all__ = [
+    "AccountingPeriod",
     "Attempt",
     "AuditEntry",
     "AuditSeal",
@@ -17,6 +24,8 @@ __all__ = [
     "Membership",
     "Organization",
     "Price",
+    "PriceDecision",
+    "PriceProposal",
     "PromptFingerprint",
     "Rollup",
     "RollupWatermark",

@@ -3,7 +3,7 @@
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
 from budgets.notifications.models import Notification
-from budgets.reservations.models import Idempotency, IngestedEvent, Reservation
+from budgets.reservations.models import Idempotency, IngestedEvent, Rerating, Reservation
 
 __all__ = [
     "Alert",
@@ -13,6 +13,7 @@ __all__ = [
     "IngestedEvent",
     "LimitVersion",
     "Notification",
+    "Rerating",
     "Reservation",
     "Threshold",
 ]

@@ -1,4 +1,6 @@
-"""Ledger entries, which are only ever added, and the rollups derived from them."""
+"""Ledger entries, which are only ever added, the months they are booked in, and their rollups."""
+
+import uuid
 
 from django.db import models
 from django.db.models.expressions import Func
@@ -73,6 +75,46 @@ class LedgerEntry(TenantModel):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class MonthState(models.TextChoices):
+    """Where the books of a month stand; a month without a row is open."""
+
+    OPEN = "open", _("open")
+    SOFT_CLOSED = "soft_closed", _("soft-closed")
+    RECONCILED = "reconciled", _("reconciled")
+    CLOSED = "closed", _("closed")
+    REOPENED = "reopened", _("reopened")
+
+
+SHUT = (MonthState.RECONCILED, MonthState.CLOSED)  # nobody re-rates what stands in these
+
+
+class AccountingPeriod(TenantModel):
+    """The state of one month (UTC) of the books.
+
+    Whoever posts into a month that is over takes the shared lock of (organization, month) first,
+    whoever shuts it takes it exclusively: see budgets/reservations/rerate.sql for the key.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    month = models.DateField(_("month"))
+    state = models.TextField(_("state"), choices=MonthState.choices, default=MonthState.OPEN)
+
+    class Meta(TenantModel.Meta):
+        db_table = "accounting_period"
+        verbose_name = _("accounting period")
+        verbose_name_plural = _("accounting periods")
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "month"], name="accounting_period_key"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=MonthState.values),
+                name="accounting_period_state_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
 
 
 class Facet(models.TextChoices):

@@ -449,4 +449,55 @@ class Migration(migrations.Migration):
             model_name='usagerecord',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['held', 'settled', 'released', 'uncertain', 'denied'])), name='usage_record_state_known'),
         ),
+        migrations.CreateModel(
+            name='PriceProposal',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'price proposal',
+                'verbose_name_plural': 'price proposals',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('attribution.price',),
+        ),
+        migrations.CreateModel(
+            name='AccountingPeriod',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('month', models.DateField(verbose_name='month')),
+                ('state', models.TextField(choices=[('open', 'open'), ('soft_closed', 'soft-closed'), ('reconciled', 'reconciled'), ('closed', 'closed'), ('reopened', 'reopened')], default='open', verbose_name='state')),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),
+            ],
+            options={
+                'verbose_name': 'accounting period',
+                'verbose_name_plural': 'accounting periods',
+                'db_table': 'accounting_period',
+                'abstract': False,
+                'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('organization', 'month'), name='accounting_period_key'), models.CheckConstraint(condition=models.Q(('state__in', ['open', 'soft_closed', 'reconciled', 'closed', 'reopened'])), name='accounting_period_state_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='PriceDecision',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('price_id', models.BigIntegerField()),
+                ('verdict', models.CharField(choices=[('accepted', 'accepted'), ('rejected', 'rejected')], max_length=16, verbose_name='decision')),
+                ('own_price_id', models.BigIntegerField(null=True)),
+                ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
+                ('decided_by', models.UUIDField(null=True)),
+                ('decided_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),
+            ],
+            options={
+                'verbose_name': 'price decision',
+                'verbose_name_plural': 'price decisions',
+                'db_table': 'price_decision',
+                'abstract': False,
+                'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('organization', 'price_id'), name='price_decision_key')],
+            },
+        ),
     ]

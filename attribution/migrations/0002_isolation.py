@@ -43,6 +43,8 @@ class Migration(migrations.Migration):
         AppendOnly("audit_entry"),
         AppendOnly("audit_seal"),
         SharedTable("price"),
+        TenantTable("price_decision", app="SELECT, INSERT, UPDATE"),
+        TenantTable("accounting_period", app="SELECT, INSERT, UPDATE", ledger="SELECT"),
         TenantTable("prompt_fingerprint"),
         TenantTable("usage_record", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE", is_hot=True),
         TenantTable("attempt", app="SELECT", ledger="SELECT, INSERT, DELETE", is_hot=True),

@@ -1,10 +1,13 @@
 """Dated prices; rows are ended and followed, never edited."""
 
+import uuid
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from attribution.isolation.scoped import TenantModel
 from attribution.isolation.transaction import required
 
 
@@ -91,3 +94,42 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.model}"
+
+
+class Verdict(models.TextChoices):
+    """What an organization decided about a price proposal."""
+
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")
+
+
+class PriceDecision(TenantModel):
+    """What an organization decided about one waiting price of the shared list, for itself alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    price_id = models.BigIntegerField()  # of the shared list, which knows no organization
+    verdict = models.CharField(_("decision"), max_length=16, choices=Verdict.choices)
+    own_price_id = models.BigIntegerField(null=True)  # the price that accepting opened
+    reason = models.CharField(_("reason"), max_length=200, blank=True, default="")
+    decided_by = models.UUIDField(null=True)
+    decided_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(TenantModel.Meta):
+        db_table = "price_decision"
+        verbose_name = _("price decision")
+        verbose_name_plural = _("price decisions")
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "price_id"], name="price_decision_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.price_id} {self.verdict}"
+
+
+class PriceProposal(Price):
+    """A price of the shared list that waits for a person, with what each list states."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("price proposal")
+        verbose_name_plural = _("price proposals")

@@ -1,6 +1,9 @@
-"""Holds of calls in budget periods, and the clients' idempotency keys."""
+"""Holds of calls in budget periods, the clients' idempotency keys, and re-ratings under way."""
+
+import uuid
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from attribution.isolation.scoped import TenantModel
@@ -64,3 +67,39 @@ class IngestedEvent(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.source} {self.event_id}"
+
+
+class Rerating(TenantModel):
+    """A re-rating that a person confirmed: which calls, why, how far it got, what it changed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    starts_at = models.DateTimeField(_("from"))
+    ends_at = models.DateTimeField(_("to"))
+    provider = models.TextField(_("provider"), default="")
+    model = models.TextField(_("model"), default="")
+    is_unpriced_only = models.BooleanField(default=False)
+    reason = models.TextField(_("reason"))
+    actor_id = models.UUIDField(null=True)
+    after_id = models.UUIDField(null=True)  # the last call that was looked at
+    calls = models.BigIntegerField(_("calls"), default=0)
+    unpriced = models.BigIntegerField(default=0)
+    tokens = models.BigIntegerField(_("tokens"), default=0)
+    was = models.DecimalField(_("old cost"), max_digits=24, decimal_places=12, default=0)
+    cost = models.DecimalField(_("new cost"), max_digits=24, decimal_places=12, default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(TenantModel.Meta):
+        db_table = "rerating"
+        verbose_name = _("re-rating")
+        verbose_name_plural = _("re-ratings")
+        indexes = [
+            models.Index(
+                fields=["organization", "created_at"],
+                condition=models.Q(finished_at=None),
+                name="rerating_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -6,6 +6,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
 import uuid
+from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
 
@@ -60,7 +61,8 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('openai', 'OpenAI'), ('anthropic', 'Anthropic'), ('gemini', 'Gemini'), ('deepseek', 'DeepSeek'), ('azure_openai', 'Azure OpenAI'), ('openrouter', 'OpenRouter'), ('openai_compatible', 'OpenAI-compatible'), ('demo', 'demo (answers offline)')], max_length=32, verbose_name='kind')),
                 ('base_url', models.URLField(blank=True, default='', max_length=256, verbose_name='address')),
                 ('provider', models.CharField(blank=True, default='', max_length=64, verbose_name='provider in the price list')),
-                ('price_multiplier', models.DecimalField(decimal_places=6, default=1, help_text='1 is the list price; 0.9 a discount of 10 %.', max_digits=12, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price multiplier')),
+                ('discount_percent', models.DecimalField(decimal_places=4, default=Decimal('0'), help_text='What the provider takes off its list, for example 12.5.', max_digits=7, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)], verbose_name='discount (%)')),
+                ('markup_percent', models.DecimalField(decimal_places=4, default=Decimal('0'), help_text='What is added after the discount, for example 5.', max_digits=8, validators=[django.core.validators.MinValueValidator(0)], verbose_name='markup (%)')),
                 ('is_cost_reported', models.BooleanField(default=False, help_text='The cost stated in its answers wins over the price list.', verbose_name='charges what it reports')),
                 ('is_error_unbilled', models.BooleanField(default=False, help_text="An error answer without usage releases the call's hold.", verbose_name='errors are not billed')),
                 ('connect_timeout_s', models.PositiveSmallIntegerField(default=5, verbose_name='connect within (s)')),

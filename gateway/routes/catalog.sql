@@ -54,7 +54,7 @@ BEGIN
           FROM route r WHERE r.organization_id = org AND r.is_active),
       'upstreams', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'name', u.name, 'kind', u.kind, 'base_url', u.base_url,
-                 'provider', u.provider, 'price_multiplier', u.price_multiplier::text, 'is_cost_reported', u.is_cost_reported,
+                 'provider', u.provider, 'price_multiplier', ((100 - u.discount_percent) * (100 + u.markup_percent) * 0.0001)::text, 'is_cost_reported', u.is_cost_reported,
                  'is_error_unbilled', u.is_error_unbilled, 'connect_timeout_s', u.connect_timeout_s,
                  'idle_timeout_s', u.idle_timeout_s, 'total_timeout_s', u.total_timeout_s,
                  'credential_version', u.credential_version)), '[]')

@@ -7,6 +7,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from attribution import money
 from attribution.tenancy.admin import ScopedAdmin, site
 from gateway.upstreams.forms import UpstreamForm
 from gateway.upstreams.models import Upstream
@@ -19,7 +20,7 @@ class UpstreamAdmin(ScopedAdmin):
     form = UpstreamForm
     is_policy = True
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
-    list_display = ["name", "kind", "base_url", "price_multiplier", "credential_state", "is_active"]
+    list_display = ["name", "kind", "base_url", "terms", "credential_state", "is_active"]
     list_filter = ["kind", "is_active"]
     search_fields = ["name", "base_url"]
     ordering = ["name"]
@@ -28,7 +29,15 @@ class UpstreamAdmin(ScopedAdmin):
         (None, {"fields": ["name", "kind", "base_url", "credential", "credential_state"]}),
         (
             _("How it bills"),
-            {"fields": ["provider", "price_multiplier", "is_cost_reported", "is_error_unbilled"]},
+            {
+                "fields": [
+                    "provider",
+                    "discount_percent",
+                    "markup_percent",
+                    "is_cost_reported",
+                    "is_error_unbilled",
+                ]
+            },
         ),
         (
             _("How long to wait"),
@@ -44,6 +53,11 @@ class UpstreamAdmin(ScopedAdmin):
         """Seal the credential, then save."""
         form.seal()
         super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("times list price"), ordering="discount_percent")
+    def terms(self, upstream: Upstream) -> str:
+        """Show what discount and markup make of a list price of 1."""
+        return money.text(upstream.price_multiplier)
 
     @admin.display(description=_("credential"))
     def credential_state(self, upstream: Upstream) -> Any:

@@ -1,8 +1,9 @@
 """Provider accounts and their sealed credentials."""
 
 import uuid
+from decimal import Decimal
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -33,13 +34,21 @@ class Upstream(TenantModel):
     provider = models.CharField(
         _("provider in the price list"), max_length=64, blank=True, default=""
     )
-    price_multiplier = models.DecimalField(
-        _("price multiplier"),
-        max_digits=12,
-        decimal_places=6,
-        default=1,
+    discount_percent = models.DecimalField(
+        _("discount (%)"),
+        max_digits=7,
+        decimal_places=4,
+        default=Decimal(0),
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text=_("What the provider takes off its list, for example 12.5."),
+    )
+    markup_percent = models.DecimalField(
+        _("markup (%)"),
+        max_digits=8,
+        decimal_places=4,
+        default=Decimal(0),
         validators=[MinValueValidator(0)],
-        help_text=_("1 is the list price; 0.9 a discount of 10 %."),
+        help_text=_("What is added after the discount, for example 5."),
     )
     is_cost_reported = models.BooleanField(
         _("charges what it reports"),
@@ -73,3 +82,8 @@ class Upstream(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def price_multiplier(self) -> Decimal:
+        """Return by what every list rate is multiplied; gateway_catalog says the same in SQL."""
+        return (100 - self.discount_percent) * (100 + self.markup_percent) * Decimal("0.0001")

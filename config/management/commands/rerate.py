@@ -43,7 +43,7 @@ class Command(BaseCommand):
         organization_id = _find(options["organization"])
         selection = _selection(options)
         with tenant(organization_id):
-            multipliers = dict(Upstream.objects.values_list("pk", "price_multiplier"))
+            multipliers = {one.pk: one.price_multiplier for one in Upstream.objects.all()}
         if not options["apply"]:
             with tenant(organization_id):
                 self._show(corrections.preview(selection, multipliers=multipliers))
