@@ -20,7 +20,7 @@ from gateway.proxy.upstream.connection import (
     UpstreamError,
     UpstreamUnreachableError,
 )
-from gateway.proxy.upstream.demo import open_demo
+from gateway.proxy.upstream.demo.answers import open_demo
 from gateway.routes.targets import Target, Upstream
 from gateway.upstreams.envelope import EnvelopeError
 

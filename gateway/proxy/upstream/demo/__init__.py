@@ -1,0 +1,1 @@
+"""The built-in demo upstream: answers offline in every wire format."""
