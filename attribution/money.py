@@ -35,6 +35,8 @@ def parse(text: str | int | Decimal, *, scale: int = SCALE) -> Decimal:
         raise MoneyError(f"not an amount: {text!r}") from error
     if not amount.is_finite():
         raise MoneyError(f"not a finite amount: {text!r}")
+    if amount.adjusted() > EXACT.prec - scale - 2:
+        raise MoneyError("an amount of that size does not exist")
     exact = amount.quantize(Decimal(1).scaleb(-scale), context=EXACT)
     if exact != amount:
         raise MoneyError(f"more than {scale} decimals: {text!r}")

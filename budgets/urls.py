@@ -3,4 +3,7 @@
 from django.urls import include, path
 
 app_name = "budgets"
-urlpatterns = [path("", include("budgets.overview.urls"))]
+urlpatterns = [
+    path("", include("budgets.overview.urls")),
+    path("", include("budgets.reservations.urls")),
+]

@@ -149,14 +149,18 @@ def answer(value: Any, *, status: int = 200) -> HttpResponse:
 def loads(raw: bytes) -> Any:
     """Parse strictly: no repeated key, no NaN, depth ≤ 64, integers ≤ 2⁵³, UTF-8."""
     try:
-        value = _decode(raw.decode())
+        text = raw.decode()
+        value = _decode(text)
     except UnicodeDecodeError as error:
         raise _invalid("The body is not UTF-8.") from error
     except RecursionError as error:
         raise _invalid(f"The body is nested deeper than {DEPTH}.") from error
     except json.JSONDecodeError as error:
         raise _invalid(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
-    _refuse_depth(value)
+    if text.count("[") + text.count("{") > DEPTH:  # it cannot be deeper than it has brackets
+        _refuse_depth(value)
+    if "\\u" in text:
+        _refuse_surrogates(value)
     return value
 
 
@@ -257,3 +261,10 @@ def _refuse_depth(value: Any) -> None:
         level = below
     if any(isinstance(item, dict | list) for item in level):
         raise _invalid(f"The body is nested deeper than {DEPTH}.")
+
+
+def _refuse_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise _invalid("A string holds half of a surrogate pair.") from error

@@ -37,6 +37,7 @@ class Rule:
 
 PUBLIC = Rule(frozenset({ANYONE}))
 PUBLIC_FORM = Rule(frozenset({ANYONE}), frozenset({ANYONE}))
+KEYED = Rule(frozenset({PROGRAM}), frozenset({PROGRAM}))  # the view asks for the key
 PERSONAL_FORM = Rule(frozenset({PERSON}), frozenset({PERSON}))
 
 TABLE: dict[str, Rule] = {
@@ -49,6 +50,7 @@ TABLE: dict[str, Rule] = {
     "budgets:overview-table": Rule(EVERYBODY),
     "budgets:overview-download": Rule(EVERYBODY),
     "budgets:overview-stamp": Rule(EVERYBODY),
+    "budgets:usage-record": KEYED,
     "gateway:health-show": PUBLIC,
     "gateway:health-ready": PUBLIC,
     "gateway:metrics-show": PUBLIC,
@@ -75,8 +77,10 @@ ROWS: dict[str, Rule] = {
     "budgets_budget": Rule(READERS, OFFICE),
     "budgets_alert": Rule(READERS),
     "gateway_apikey": Rule(READERS, OFFICE),
+    "gateway_ratelimit": Rule(READERS, OFFICE),
     "gateway_upstream": Rule(CONTROL, frozenset({OWNER})),
     "gateway_route": Rule(READERS, frozenset({OWNER})),
+    "gateway_downgraderule": Rule(READERS, OFFICE),
 }
 MADE_BY_COMMAND = frozenset({"attribution_organization"})
 VERBS = ("changelist", "add", "history", "delete", "change")

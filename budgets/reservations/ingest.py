@@ -21,6 +21,7 @@ from attribution.usage import partitions
 from attribution.usage.models import CostSource, floor_id
 
 MOST = 10_000  # events of one batch, which is one transaction
+MOST_COST = Decimal(100_000)  # of one call, in USD: more is a mistake, and could overflow sums
 _RANDOM_BITS = 74  # of a UUIDv7, beside its time, version and variant
 
 
@@ -116,11 +117,14 @@ class _Desk:
         if is_unknown and self.organization.unknown_cost_center == UnknownCostCenter.REFUSE:
             return {"error": "unknown_cost_center"}
         center = center or self.default
+        priced = self._cost(event)
+        if priced["cost"] is not None and Decimal(priced["cost"]) > MOST_COST:
+            return {"error": "cost_too_large"}
         tokens = {f"{name}_tokens": count for name, count in event.tokens.as_dict().items()}
         return {
             **event.columns,
             **tokens,
-            **self._cost(event),
+            **priced,
             "id": str(call_id(self.organization.pk, event)),
             "source": event.source,
             "event_id": event.event_id,

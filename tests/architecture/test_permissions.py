@@ -14,6 +14,7 @@ OTHERS = ("OPTIONS", "PUT", "DELETE")
 REFUSED = {401, 403, 404}
 ANSWERS = {  # what an empty request is told where it is allowed
     "attribution:organization-switch": {404, 405},
+    "budgets:usage-record": {401, 405},  # a key's business, whoever is signed in
     "gateway:health-ready": {200, 405, 503},
 }
 LEAVES = {"attribution:sign-out", "admin:logout"}  # afterwards the actor is nobody
