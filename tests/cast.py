@@ -14,8 +14,8 @@ from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget
-from gateway.keys.models import ApiKey
-from gateway.routes.models import Route
+from gateway.keys.models import ApiKey, RateLimit
+from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
 from tests.factories import (
     make_budget,
@@ -26,7 +26,9 @@ from tests.factories import (
     make_member,
     make_organization,
     make_price,
+    make_rate_limit,
     make_route,
+    make_rule,
     make_upstream,
     make_user,
 )
@@ -45,6 +47,8 @@ class Cast:
     upstream: Upstream
     route: Route
     key: ApiKey
+    rate_limit: RateLimit
+    rule: DowngradeRule
     call_id: UUID
     entry_id: UUID
     audit_id: UUID
@@ -89,6 +93,10 @@ def make_cast(*, mark: str) -> Cast:
             upstream=upstream,
             route=make_route(name=f"{mark}-route", upstream=upstream),
             key=make_key(name=f"{mark} key", cost_center=cost_center),
+            rate_limit=make_rate_limit(cost_center=cost_center, requests_per_minute=600),
+            rule=make_rule(
+                budget=budget, name=f"{mark} rule", asked_models=[f"{mark}-model"], to_model=mark
+            ),
             call_id=call_id,
             entry_id=LedgerEntry.objects.get(usage_id=call_id).pk,
             audit_id=AuditEntry.objects.latest("at").pk,

@@ -17,8 +17,8 @@ from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
 from budgets.limits import revisions
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
-from gateway.keys.models import ApiKey
-from gateway.routes.models import Route, RouteTarget
+from gateway.keys.models import ApiKey, RateLimit
+from gateway.routes.models import DowngradeRule, Route, RouteTarget
 from gateway.upstreams.models import Upstream
 
 PASSWORD = "correct horse battery staple"
@@ -122,6 +122,17 @@ def make_key(*, name: str = "", cost_center: CostCenter | None = None, **columns
         cost_center=cost_center,
         **columns,
     )
+
+
+def make_rate_limit(*, cost_center: CostCenter | None = None, **limits: int) -> RateLimit:
+    """Limit a cost center, or the organization."""
+    return RateLimit.objects.create(cost_center=cost_center, **limits)
+
+
+def make_rule(*, budget: Budget, name: str = "", **columns: Any) -> DowngradeRule:
+    """Create a downgrade rule for all models."""
+    values: dict[str, Any] = {"asked_models": ["*"], "to_model": "small", **columns}
+    return DowngradeRule.objects.create(name=name or unique("rule"), budget=budget, **values)
 
 
 def make_call(

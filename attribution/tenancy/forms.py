@@ -112,3 +112,15 @@ class PlainDecimalField(forms.DecimalField):
         """Let browsers take any number of decimals; the field checks them."""
         attrs: dict[str, Any] = super().widget_attrs(widget)
         return {**attrs, "step": "any"} if "step" in attrs else attrs
+
+
+class NamesField(forms.CharField):
+    """A list of names, written with commas."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write a stored list."""
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        """Read what was written."""
+        return [name.strip() for name in str(super().clean(value)).split(",") if name.strip()]

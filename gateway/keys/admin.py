@@ -18,7 +18,7 @@ from budgets.limits.admin import SOURCES
 from budgets.limits.models import Scope
 from gateway.keys import keyring
 from gateway.keys.forms import KeyForm
-from gateway.keys.models import ApiKey
+from gateway.keys.models import ApiKey, RateLimit
 
 OVERLAP = timedelta(days=7)
 CHANGELIST = "admin:gateway_apikey_changelist"
@@ -78,6 +78,10 @@ class ApiKeyAdmin(ScopedAdmin):
             },
         ),
         (_("What it may ask for"), {"fields": ["allowed_models", "max_output_tokens"]}),
+        (
+            _("How much at a time"),
+            {"fields": ["requests_per_minute", "tokens_per_minute", "concurrent_streams"]},
+        ),
         (_("What it is told"), {"fields": ["enrich", "is_amount_hidden"]}),
     ]
 
@@ -131,3 +135,14 @@ class ApiKeyAdmin(ScopedAdmin):
             text=gettext("Copy it now: it is shown this once and kept nowhere."),
             back=reverse(CHANGELIST),
         )
+
+
+@admin.register(RateLimit, site=site)
+class RateLimitAdmin(ScopedAdmin):
+    """How much at a time a cost center, or the whole organization, may ask for."""
+
+    is_policy = True
+    narrowed_by = "cost_center__department_id"
+    list_display = ["__str__", "requests_per_minute", "tokens_per_minute", "concurrent_streams"]
+    list_select_related = ["cost_center"]
+    fields = ["cost_center", "requests_per_minute", "tokens_per_minute", "concurrent_streams"]

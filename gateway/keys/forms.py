@@ -1,26 +1,11 @@
 """The form of an API key."""
 
-from typing import Any
-
-from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from attribution.tenancy.forms import ScopedForm
+from attribution.tenancy.forms import NamesField, ScopedForm
 from attribution.tenancy.models import CostCenter
-
-
-class NamesField(forms.CharField):
-    """A list of names, written with commas."""
-
-    def prepare_value(self, value: Any) -> Any:
-        """Write a stored list."""
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> Any:
-        """Read what was written."""
-        return [name.strip() for name in str(super().clean(value)).split(",") if name.strip()]
 
 
 class KeyForm(ScopedForm):

@@ -1,7 +1,8 @@
-"""API keys: what programs present to the gateway."""
+"""API keys, what programs present to the gateway, and rate limits beside those of a key."""
 
 import uuid
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -50,9 +51,29 @@ class ApiKey(TenantModel):
     )
     is_amount_hidden = models.BooleanField(_("hide budget amounts in refusals"), default=False)
     max_output_tokens = models.PositiveIntegerField(_("most output tokens"), null=True, blank=True)
-    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), default=6000)
-    tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True)
-    concurrent_streams = models.PositiveIntegerField(_("concurrent streams"), default=1000)
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"),
+        default=6000,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("By all gateways together, in any 60 seconds. Empty: no limit."),
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Input and output. Empty: no limit."),
+    )
+    concurrent_streams = models.PositiveIntegerField(
+        _("concurrent streams"),
+        default=1000,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Streamed answers under way at a time. Empty: no limit."),
+    )
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
@@ -71,3 +92,47 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def lineage(self) -> uuid.UUID:
+        """Return the id under which calls and budgets know this key and those it replaces."""
+        return self.lineage_id or self.pk
+
+
+class RateLimit(TenantModel):
+    """How much a cost center, or the whole organization, may ask for; a key has limits of its own."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    cost_center = TenantForeignKey(
+        CostCenter,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("cost center"),
+        help_text=_("All calls that are booked there. Empty: all calls of the organization."),
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    concurrent_streams = models.PositiveIntegerField(
+        _("concurrent streams"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(TenantModel.Meta):
+        db_table = "rate_limit"
+        verbose_name = _("rate limit")
+        verbose_name_plural = _("rate limits")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "cost_center"],
+                name="rate_limit_key",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.cost_center or _("the whole organization"))

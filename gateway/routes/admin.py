@@ -1,13 +1,15 @@
-"""Routes in the admin, with their targets."""
+"""Routes in the admin, with their targets, and the rules that lead to cheaper ones."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from attribution.tenancy.admin import ScopedAdmin, ScopedInline, site
-from gateway.routes.models import Route, RouteTarget
+from gateway.routes.forms import RuleForm
+from gateway.routes.models import DowngradeRule, Route, RouteTarget
 
 
 class TargetInline(ScopedInline):
@@ -37,3 +39,27 @@ class RouteAdmin(ScopedAdmin):
     def leads_to(self, route: Route) -> str:
         """Name the targets in their order."""
         return ", ".join(str(target) for target in route.targets.all())
+
+
+@admin.register(DowngradeRule, site=site)
+class DowngradeRuleAdmin(ScopedAdmin):
+    """Which calls go to a cheaper model while a budget is passed."""
+
+    form = RuleForm
+    is_policy = True
+    list_display = ["name", "position", "budget", "percent", "asked", "to_model", "is_active"]
+    list_filter = ["is_active"]
+    list_select_related = ["budget"]
+    search_fields = ["name", "to_model"]
+    ordering = ["position", "-percent"]
+    fieldsets = [
+        (None, {"fields": ["name", "is_active", "position"]}),
+        (_("While"), {"fields": ["budget", "percent"]}),
+        (_("Calls"), {"fields": ["asked_models", "cost_centers", "features"]}),
+        (_("Go to"), {"fields": ["to_model"]}),
+    ]
+
+    @admin.display(description=_("models asked for"))
+    def asked(self, rule: DowngradeRule) -> str:
+        """Name the models that the rule replaces."""
+        return ", ".join(rule.asked_models)

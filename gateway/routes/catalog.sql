@@ -1,5 +1,6 @@
 -- All a gateway needs to serve one organization: {"organization_id"} -> {epoch, organization, cost_centers,
--- budgets with their current and next periods, routes, upstreams, prices of its own, price_revision}.
+-- budgets with their current and next periods, routes, upstreams, rate limits, downgrade rules whose
+-- budgets are passed by their percentage (spent + uncertain, as thresholds count), prices of its own, price_revision}.
 -- {"prices": true} -> {price_revision, prices}: the shared list in force. Reads only; instants are
 -- milliseconds since 1970, amounts text.
 -- owner: ledger
@@ -58,7 +59,20 @@ BEGIN
                  'is_error_unbilled', u.is_error_unbilled, 'connect_timeout_s', u.connect_timeout_s,
                  'idle_timeout_s', u.idle_timeout_s, 'total_timeout_s', u.total_timeout_s,
                  'credential_version', u.credential_version)), '[]')
-          FROM upstream u WHERE u.organization_id = org AND u.is_active AND u.archived_at IS NULL)) INTO answer
+          FROM upstream u WHERE u.organization_id = org AND u.is_active AND u.archived_at IS NULL),
+      'limits', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('cost_center_id', l.cost_center_id, 'requests_per_minute', l.requests_per_minute,
+                 'tokens_per_minute', l.tokens_per_minute, 'concurrent_streams', l.concurrent_streams)), '[]')
+          FROM rate_limit l WHERE l.organization_id = org),
+      'rules', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('budget_id', d.budget_id, 'models', d.asked_models, 'to_model', d.to_model,
+                 'cost_centers', d.cost_centers, 'features', d.features,
+                 'until_ms', floor(extract(epoch FROM q.ends_at) * 1000)::bigint) ORDER BY d.position, d.percent DESC, d.name), '[]')
+          FROM downgrade_rule d
+          JOIN budget b ON b.organization_id = org AND b.id = d.budget_id AND b.archived_at IS NULL
+          JOIN budget_period q ON q.organization_id = org AND q.budget_id = b.id AND q.starts_at <= now() AND q.ends_at > now()
+         WHERE d.organization_id = org AND d.is_active AND q.spent + q.uncertain > 0
+           AND (q.spent + q.uncertain) * 100 >= q.limit_amount * d.percent)) INTO answer
       FROM organization o WHERE o.id = org;
   END IF;
   PERFORM set_config('app.ledger', '', true);

@@ -1,6 +1,7 @@
-"""Public model names and the upstream models they lead to."""
+"""Public model names, the upstream models they lead to, and rules that lead to cheaper ones."""
 
 import uuid
+from decimal import Decimal
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -8,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from attribution.isolation.scoped import TenantForeignKey, TenantModel
+from budgets.limits.models import Budget
 from gateway.upstreams.models import Upstream
 
 
@@ -65,3 +67,55 @@ class RouteTarget(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.upstream}: {self.provider_model or '='}"
+
+
+class DowngradeRule(TenantModel):
+    """Sends calls to a cheaper model while a budget that covers them is passed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=64)
+    budget = TenantForeignKey(
+        Budget,
+        related_name="+",
+        verbose_name=_("budget"),
+        help_text=_("Only calls that it covers are sent elsewhere."),
+    )
+    percent = models.DecimalField(
+        _("from (% of the limit)"),
+        max_digits=7,
+        decimal_places=2,
+        default=Decimal(80),
+        validators=[MinValueValidator(Decimal("0.01"))],
+        help_text=_("Spent and uncertain amounts of the running period count."),
+    )
+    asked_models = models.JSONField(
+        _("models asked for"), default=list, help_text=_("Names or patterns, for example gpt-*.")
+    )
+    cost_centers = models.JSONField(
+        _("cost centers"), default=list, blank=True, help_text=_("Codes; empty: all.")
+    )
+    features = models.JSONField(
+        _("features"), default=list, blank=True, help_text=_("As programs name them; empty: all.")
+    )
+    to_model = models.CharField(
+        _("model used instead"), max_length=128, help_text=_("The name of a route.")
+    )
+    position = models.PositiveSmallIntegerField(
+        _("order"), default=0, help_text=_("The first rule that fits decides.")
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(TenantModel.Meta):
+        db_table = "downgrade_rule"
+        verbose_name = _("downgrade rule")
+        verbose_name_plural = _("downgrade rules")
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"], name="downgrade_rule_name_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

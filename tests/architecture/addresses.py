@@ -48,8 +48,10 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "budgets_budget": cast.budget.pk,
         "budgets_alert": cast.alert_id,
         "gateway_apikey": cast.key.pk,
+        "gateway_ratelimit": cast.rate_limit.pk,
         "gateway_upstream": cast.upstream.pk,
         "gateway_route": cast.route.pk,
+        "gateway_downgraderule": cast.rule.pk,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.proxy.bridge.pool import Pool, QuestionError
+from gateway.routes.policy import Rule
 from gateway.routes.targets import UpstreamRow
 
 KEY = "SELECT gateway_lookup(%s::jsonb)::text"
@@ -105,6 +106,15 @@ class BudgetRow(msgspec.Struct):
 
 class TargetRow(msgspec.Struct):
     """Where a route leads."""
+class LimitRow(msgspec.Struct):
+    """Rate limits of a cost center; without one, of the whole organization."""
+
+    cost_center_id: str | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_streams: int | None = None
+
+
 
     upstream_id: str
     provider_model: str
@@ -132,6 +142,8 @@ class CatalogRow(msgspec.Struct):
     upstreams: list[UpstreamRow]
 
 
+    limits: list[LimitRow] = []
+    rules: list[Rule] = []  # of budgets that are passed
 class PricesRow(msgspec.Struct):
     """The shared price list in force."""
 

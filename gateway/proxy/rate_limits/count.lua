@@ -8,7 +8,8 @@
 --   [2, slice, [[k, difference]…]]                               the tokens came out differently
 --   [3, lease, [k…]]  the stream has ended        [4, lease, [k…]]  the stream goes on
 -- Answers msgpack, for a take [exceeded: 0 nothing 1 requests 2 tokens 3 streams, wait in ms, slice,
--- requests: limit, left, reset in ms, tokens: limit, left, reset in ms] of the tightest subject, else 0.
+-- requests: limit, left, reset in ms, tokens: limit, left, reset in ms of the tightest subject, place of
+-- the subject that is exceeded or 0], else 0.
 local SLICES = 30
 local SLOTS = SLICES + 1
 local asked = cmsgpack.unpack(ARGV[1])
@@ -87,20 +88,20 @@ local function streams_are_full(k, limit)
 end
 
 local function check(subjects, tokens, lease)
-  local exceeded, longest = 0, -1
-  local function note(what, ms)
-    if ms > longest then exceeded, longest = what, ms end
+  local exceeded, longest, who = 0, -1, 0
+  local function note(what, ms, place)
+    if ms > longest then exceeded, longest, who = what, ms, place end
   end
-  for _, s in ipairs(subjects) do
+  for place, s in ipairs(subjects) do
     local w = window(s[1])
-    if s[2] >= 0 and w.r + 1 > s[2] then note(1, wait(w, 'r', w.r + 1 - s[2])) end
+    if s[2] >= 0 and w.r + 1 > s[2] then note(1, wait(w, 'r', w.r + 1 - s[2]), place) end
     if s[3] >= 0 then
       local excess = w.t + math.min(tokens, s[3]) - s[3]
-      if excess > 0 then note(2, wait(w, 't', excess)) end
+      if excess > 0 then note(2, wait(w, 't', excess), place) end
     end
-    if lease ~= '' and s[4] >= 0 and streams_are_full(s[1], s[4]) then note(3, 1000) end
+    if lease ~= '' and s[4] >= 0 and streams_are_full(s[1], s[4]) then note(3, 1000, place) end
   end
-  return exceeded, longest
+  return exceeded, longest, who
 end
 
 local function count(subjects, tokens, lease)
@@ -118,9 +119,9 @@ local function count(subjects, tokens, lease)
 end
 
 local function take(tokens, lease, subjects)
-  local exceeded, longest = check(subjects, tokens, lease)
+  local exceeded, longest, who = check(subjects, tokens, lease)
   if exceeded == 0 then count(subjects, tokens, lease) end
-  local answer = {exceeded, math.max(0, longest), current, -1, -1, -1, -1, -1, -1}
+  local answer = {exceeded, math.max(0, longest), current, -1, -1, -1, -1, -1, -1, who}
   for _, s in ipairs(subjects) do
     local w = window(s[1])
     for at, pair in pairs({[4] = {s[2], w.r}, [7] = {s[3], w.t}}) do

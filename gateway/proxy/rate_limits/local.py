@@ -32,18 +32,19 @@ class Local:
         now = int(self._clock() * 1000)
         slice_ = now // self._width
         windows = [self._window(verdict, subject, slice_) for subject in verdict.subjects]
+        pairs = zip(verdict.subjects, windows, strict=True)
         found = [
-            problem
-            for subject, window in zip(verdict.subjects, windows, strict=True)
+            (*problem, place)
+            for place, (subject, window) in enumerate(pairs, start=1)
             for problem in self._problems(verdict, subject, window, now)
         ]
-        wait, exceeded = max(found, default=(0, 0))
+        wait, exceeded, who = max(found, default=(0, 0, 0))
         if not exceeded:
             for subject, window in zip(verdict.subjects, windows, strict=True):
                 here = window.setdefault(slice_, [0, 0])
                 here[0] += 1
                 here[1] += subject.reserved(verdict.tokens)
-        answer = [exceeded, wait, slice_, *FREE[3:]]
+        answer = [exceeded, wait, slice_, *FREE[3:-1], who]
         for subject, window in zip(verdict.subjects, windows, strict=True):
             for which, limit in enumerate((subject.requests, subject.tokens)):
                 self._tighten(answer, which, limit, window, now)

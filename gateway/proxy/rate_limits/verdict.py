@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 EXCEEDED = ("", "requests", "tokens", "streams")
-FREE = (0, 0, 0, -1, -1, -1, -1, -1, -1)  # no limit was asked for
+FREE = (0, 0, 0, -1, -1, -1, -1, -1, -1, 0)  # no limit was asked for
 
-# exceeded, wait in ms, slice, then limit, left and reset in ms of requests and of tokens
+# exceeded, wait in ms, slice, then limit, left and reset in ms of requests and of tokens, then whose
+# limit is exceeded: the place of the subject from 1
 Counts = Sequence[int]
 
 
@@ -45,6 +46,11 @@ class Verdict:
     def exceeded(self) -> str:
         """Name what there was too much of: requests, tokens or streams."""
         return EXCEEDED[self.counts[0]]
+
+    @property
+    def refuser(self) -> Subject:
+        """Return whose limit is exceeded."""
+        return self.subjects[self.counts[9] - 1]
 
     @property
     def retry_after(self) -> int:
