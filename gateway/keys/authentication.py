@@ -1,40 +1,31 @@
 """API keys in the JSON API: named in the settings, so that lower packages need not know this one."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, ParseError, PermissionDenied
 from rest_framework.request import Request
 
+from attribution.tenancy.program import Program
 from gateway.keys import tokens
 from gateway.keys.tokens import Peppers, Token
 
+MINUTE_MS = 60_000
 HEADERS = ("HTTP_X_API_KEY", "HTTP_X_GOOG_API_KEY")
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """The user of a request that presents an API key: a program, no person."""
-
-    key_id: UUID
-    organization_id: UUID
-    name: str
-    scopes: tuple[str, ...] = ()
-    is_authenticated: bool = True
-    is_anonymous: bool = False
-    is_active: bool = True
-    pk: None = None
-
-
 class KeyAuthentication(BaseAuthentication):
-    """Accepts `Authorization: Bearer`, x-api-key or x-goog-api-key; `request.auth` is the Program."""
+    """Accepts `Authorization: Bearer`, x-api-key or x-goog-api-key; `request.auth` is the Program.
+
+    A view says with `key_scope` what a key must be allowed to do there; a view that does not is
+    open to keys of every scope only.
+    """
 
     def authenticate(self, request: Request) -> tuple[Any, Program] | None:
         """Return the program; None without a key, so that others may authenticate."""
@@ -42,11 +33,15 @@ class KeyAuthentication(BaseAuthentication):
         if not presented:
             return None
         if len(presented) > 1:
-            raise AuthenticationFailed(_("Two different API keys were presented."))
+            message = _("Two different API keys were presented.")
+            raise ParseError(message, code="conflicting_credentials")
         token = tokens.parse(presented.pop())
         program = look_up(token) if token else None
         if program is None:
             raise AuthenticationFailed(_("The API key is not valid."))
+        view = (request.parser_context or {}).get("view")
+        if not program.may(getattr(view, "key_scope", "")):
+            raise PermissionDenied(_("The API key may not do this."), code="scope_not_allowed")
         return program, program
 
     def authenticate_header(self, request: Request) -> str:
@@ -67,9 +62,18 @@ def look_up(token: Token) -> Program | None:
             continue
         if not row["is_active"] or (row["expires_ms"] or now_ms + 1) <= now_ms:
             return None
-        owner = UUID(row["organization_id"])
-        return Program(UUID(row["id"]), owner, row["name"], tuple(row["scopes"]))
+        _note_use(row, now_ms)
+        return Program.from_row(row)
     return None
+
+
+def _note_use(row: Mapping[str, Any], now_ms: int) -> None:
+    """Note that a key was presented, at most once a minute."""
+    if (row["used_ms"] or 0) > now_ms - MINUTE_MS:
+        return
+    use = {"organization_id": row["organization_id"], "id": row["key_id"], "at_ms": now_ms}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gateway_used(%s::jsonb)", [json.dumps([use])])
 
 
 def _presented(request: Request) -> set[str]:

@@ -21,7 +21,7 @@ INHERITED = tuple(
     for field in ApiKey._meta.concrete_fields
     if field.attname
     not in {
-        *("id", "organization_id", "kid", "secret_hash", "pepper_version", "name"),
+        *("id", "organization_id", "lineage_id", "kid", "secret_hash", "pepper_version", "name"),
         *("expires_at", "revoked_at", "last_used_at", "created_by_id", "created_at"),
     }
 )
@@ -46,16 +46,37 @@ def issue(name: str, *, by: Actor, fields: Mapping[str, Any] | None = None) -> t
     return key, token.text
 
 
-def rotate(key: ApiKey, *, by: Actor, name: str, overlap_until: datetime) -> tuple[ApiKey, str]:
-    """Make the successor of `key`, which itself ends at `overlap_until`."""
+def rotate(
+    key: ApiKey,
+    *,
+    by: Actor,
+    overlap_until: datetime,
+    name: str = "",
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Make the successor of `key`, which itself ends at `overlap_until`.
+
+    Both are one key to budgets, limits and reports: a new secret escapes no limit.
+    """
     fields = {column: getattr(key, column) for column in INHERITED}
-    successor, text = issue(name, by=by, fields=fields)
+    fields |= {"lineage_id": key.lineage, "expires_at": expires_at}
+    successor, text = issue(name or key.name, by=by, fields=fields)
     before = trail.snapshot(key)
     if key.expires_at is None or key.expires_at > overlap_until:
         key.expires_at = overlap_until
         key.save(update_fields=["expires_at"])
     trail.append("api_key.rotated", by=by, on=key, before=before, after=trail.snapshot(key))
     return successor, text
+
+
+def change(key: ApiKey, *, by: Actor) -> None:
+    """Save what a key may do; it holds from the next admission on."""
+    before = trail.snapshot(ApiKey.objects.get(pk=key.pk))
+    policy.changed(required())
+    key.save()
+    after = trail.snapshot(key)
+    if before != after:
+        trail.append("api_key.changed", by=by, on=key, before=before, after=after)
 
 
 def revoke(key: ApiKey, *, by: Actor, at: datetime) -> None:

@@ -1,5 +1,6 @@
--- What the gateway must know of a key: {"kid"} -> [{id, organization_id, epoch, digest (hex), pepper_version,
--- ...}]. Several rows only if two organizations drew the same kid: the digest decides. Revoked and expired
+-- What the gateway must know of a key: {"kid"} -> [{id, key_id, organization_id, epoch, digest (hex),
+-- pepper_version, ...}]. `id` is the key's lineage: calls, budgets and limits go on when its secret is
+-- replaced; `key_id` is the row. Several rows only if two organizations drew the same kid: the digest decides. Revoked and expired
 -- keys are returned with their state; the caller refuses them.
 -- owner: ledger
 -- execute: gateway, app
@@ -10,10 +11,11 @@ DECLARE
 BEGIN
   PERFORM set_config('app.ledger', 'on', true);
   SELECT coalesce(jsonb_agg(jsonb_build_object(
-           'id', k.id, 'organization_id', k.organization_id, 'epoch', o.policy_epoch, 'name', k.name,
+           'id', coalesce(k.lineage_id, k.id), 'key_id', k.id, 'organization_id', k.organization_id, 'epoch', o.policy_epoch, 'name', k.name,
            'digest', encode(k.secret_hash, 'hex'), 'pepper_version', k.pepper_version,
            'is_active', o.is_active AND k.revoked_at IS NULL,
            'expires_ms', floor(extract(epoch FROM k.expires_at) * 1000)::bigint,
+           'used_ms', floor(extract(epoch FROM k.last_used_at) * 1000)::bigint,
            'cost_center_id', k.cost_center_id, 'is_cost_center_pinned', k.is_cost_center_pinned,
            'allowed_cost_centers', k.allowed_cost_centers, 'user_name', k.user_name, 'is_user_pinned', k.is_user_pinned,
            'allowed_models', k.allowed_models, 'scopes', k.scopes, 'enrich', k.enrich,

@@ -22,6 +22,8 @@ class ApiKey(TenantModel):
     """A key of a program; its secret is kept as a keyed digest and shown once."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # The first key of a chain of rotations: calls, budgets and limits go on under its id.
+    lineage_id = models.UUIDField(null=True, editable=False)
     name = models.CharField(_("name"), max_length=64)
     kid = models.CharField(_("key id"), max_length=12, editable=False, db_index=True)
     secret_hash = models.BinaryField(editable=False)
@@ -45,7 +47,9 @@ class ApiKey(TenantModel):
     allowed_models = models.JSONField(
         _("allowed models"), default=list, blank=True, help_text=_("Names or patterns; empty: all.")
     )
-    scopes = models.JSONField(_("scopes"), default=list, blank=True)
+    scopes = models.JSONField(
+        _("what it may do"), default=list, blank=True, help_text=_("None chosen: everything.")
+    )
     enrich = models.CharField(
         _("cost of a call is shown"), max_length=8, choices=Enrich.choices, default=Enrich.FULL
     )
@@ -77,6 +81,7 @@ class ApiKey(TenantModel):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    notes = models.CharField(_("notes"), max_length=500, blank=True, default="")
     created_by = models.ForeignKey(
         User, models.PROTECT, null=True, editable=False, related_name="+"
     )

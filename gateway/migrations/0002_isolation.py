@@ -13,5 +13,5 @@ class Migration(migrations.Migration):
         TenantTable("upstream", ledger="SELECT"),
         TenantTable("route", ledger="SELECT"),
         TenantTable("route_target", references={"route_id": "route", "upstream_id": "upstream"}, ledger="SELECT"),
-        TenantTable("api_key", references={"cost_center_id": "cost_center"}, ledger="SELECT"),
+        TenantTable("api_key", references={"cost_center_id": "cost_center"}, ledger="SELECT, UPDATE (last_used_at)"),
     ]

@@ -17,13 +17,14 @@ from attribution.outbound.addresses import Exceptions
 from gateway.keys.tokens import Peppers
 from gateway.proxy import answer, call, metrics
 from gateway.proxy.answer import RefusedError, Reply
+from gateway.proxy.body import read_body
 from gateway.proxy.bridge.chores import Chores
 from gateway.proxy.bridge.credentials import Credentials
 from gateway.proxy.bridge.lookup import Lookup, ReadyRow
 from gateway.proxy.bridge.money import Money
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
-from gateway.proxy.caller import Caller, Callers
+from gateway.proxy.caller import NOTED, Caller, Callers
 from gateway.proxy.http import GONE, WHOLE
 from gateway.proxy.pump import Pump, Pumps
 from gateway.proxy.upstream.client import Client
@@ -40,10 +41,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-BODY = 10 << 20
-TOO_LARGE = f"The body is larger than {BODY} bytes."
-BODY_SECONDS = 30.0
-BODY_RATE = 1024  # bytes per second, after the first two seconds
 WARM = 300  # calls after which what is there now is kept out of garbage collection
 YOUNG = 5000  # new objects between collections: those of calls under way are looked at less often
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key")
@@ -105,6 +102,7 @@ class Proxy:
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
         self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
         await self.chores.start()
+        self.chores.add(NOTED, callers.note_used)
 
     async def stop(self) -> None:
         """Stop taking calls, let those under way finish, settle everything."""
@@ -154,7 +152,7 @@ class Proxy:
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise RefusedError("unsupported_encoding", "The body may not be compressed.")
         caller = await self._caller(token)  # before the body of somebody unknown is read
-        body = await _body(receive, int(headers.get(b"content-length", b"0") or 0))
+        body = await read_body(receive, int(headers.get(b"content-length", b"0") or 0))
         client = scope.get("client")
         ip = client[0] if client else None
         incoming = Incoming(request_id, ms, token, caller, headers, body, ip)
@@ -253,36 +251,6 @@ def _token(headers: dict[bytes, bytes]) -> str:
         message = "No API key: send it as `Authorization: Bearer`, x-api-key or x-goog-api-key."
         raise RefusedError("invalid_api_key", message)
     return found.pop().decode("latin-1")
-
-
-async def _body(receive: Receive, announced: int) -> bytes:
-    """Read the body within its limits of size, time and rate."""
-    if announced > BODY:
-        raise RefusedError("body_too_large", TOO_LARGE)
-    loop = asyncio.get_running_loop()
-    began, size = loop.time(), 0
-    parts: list[bytes] = []
-    while True:
-        allowed = min(BODY_SECONDS, 2.0 + size / BODY_RATE)
-        part, is_last = await _part(receive, began + allowed)
-        size += len(part)
-        if size > BODY:
-            raise RefusedError("body_too_large", TOO_LARGE)
-        parts.append(part)
-        if is_last:
-            return part if len(parts) == 1 else b"".join(parts)
-
-
-async def _part(receive: Receive, until: float) -> tuple[bytes, bool]:
-    """Read one part of the body, and whether it was the last one."""
-    try:
-        async with asyncio.timeout_at(until):
-            message = await receive()
-    except TimeoutError as error:
-        raise RefusedError("body_timeout", "The body did not arrive in time.") from error
-    if message["type"] == "http.disconnect":
-        raise RefusedError("body_timeout", "The client left.")
-    return bytes(message.get("body", b"")), not message.get("more_body")
 
 
 async def _write(reply: Reply, send: Send) -> None:

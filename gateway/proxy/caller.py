@@ -22,6 +22,7 @@ from gateway.routes.targets import Target
 T = TypeVar("T")
 FRESH = 3.0  # seconds before a cached answer is asked for anew, beside the call that uses it
 OLD = 5.0  # seconds after which a call waits for the fresh one
+NOTED = 5.0  # seconds between two notes of which keys are in use
 KEPT = 4096  # keys, and as many unknown ones
 HEADERS = frozenset((*dimensions.HEADERS.values(), "x-tags"))
 UNKNOWN = 2.0  # seconds that an unknown key stays unknown
@@ -111,6 +112,7 @@ class Callers:
         self._catalogs: dict[str, _Kept] = {}
         self._prices: tuple[str, Catalogue[Listing]] | None = None
         self._asking: dict[Any, asyncio.Task[Any]] = {}
+        self._used: dict[str, tuple[str, int]] = {}  # keys presented since they were last noted
 
     async def of(self, text: str, *, is_stale: bool = False) -> Caller:
         """Return who presents this key; `is_stale` asks anew for all that is known.
@@ -140,6 +142,13 @@ class Callers:
             known = catalog.callers[key.id] = Caller.of(key, catalog)
         caller: Caller = known
         return caller
+
+    async def note_used(self) -> None:
+        """Tell the database which keys were presented; keys in use are asked for every few seconds."""
+        used, self._used = self._used, {}
+        items = [{"organization_id": o, "id": key, "at_ms": ms} for key, (o, ms) in used.items()]
+        if items:
+            await self.lookup.used(items)
 
     async def periods(
         self,
@@ -203,6 +212,8 @@ class Callers:
         rows = await self.lookup.keys(token.kid) if token else []
         for row in rows:
             if token and self._is_meant(row, token):
+                if self._is_alive(row):
+                    self._used[row.key_id] = (row.organization_id, self.lookup.clock.now_ms())
                 return row
         if len(self._unknown) >= KEPT:
             self._unknown.clear()

@@ -43,6 +43,7 @@ DEFINERS = {
     "gateway_catalog",
     "gateway_lookup",
     "gateway_secret",
+    "gateway_used",
 }
 SEARCH_PATH = "search_path=pg_catalog, public, pg_temp"
 SERVED = "NULLIF(current_setting('app.organization_id'::text, true), ''::text)"

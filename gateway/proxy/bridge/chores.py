@@ -34,8 +34,12 @@ class Chores:
     async def start(self) -> None:
         """Beat once, so that ids carry the database's time, and begin."""
         await self._try(self.beat)
-        every = ((BEAT, self.beat), (SWEEP, self.sweep), (BEAT, self.replay))
-        self._tasks = [asyncio.create_task(self._every(*chore)) for chore in every]
+        for seconds, work in ((BEAT, self.beat), (SWEEP, self.sweep), (BEAT, self.replay)):
+            self.add(seconds, work)
+
+    def add(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do one more chore from now on, as often as this."""
+        self._tasks.append(asyncio.create_task(self._every(seconds, work)))
 
     async def drain(self) -> None:
         """Tell that this process takes no new calls."""

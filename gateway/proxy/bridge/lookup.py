@@ -13,6 +13,7 @@ from gateway.routes.targets import UpstreamRow
 KEY = "SELECT gateway_lookup(%s::jsonb)::text"
 CATALOG = "SELECT gateway_catalog(%s::jsonb)::text"
 SECRET = "SELECT gateway_secret(%s::jsonb)::text"  # noqa: S105  a statement
+USED = "SELECT gateway_used(%s::jsonb)::text"
 PERIOD = "SELECT budgets_period(%s::jsonb)::text"
 BEAT = "SELECT gateway_beat(%s::jsonb)::text"
 EXPIRE = "SELECT budgets_expire(%s::jsonb)::text"
@@ -32,7 +33,8 @@ SELECT jsonb_build_object(
 class KeyRow(msgspec.Struct):
     """What `gateway_lookup` knows of a key."""
 
-    id: str
+    id: str  # of the lineage: calls, budgets and limits go on when its secret is replaced
+    key_id: str
     organization_id: str
     epoch: int
     name: str
@@ -104,8 +106,6 @@ class BudgetRow(msgspec.Struct):
     periods: list[PeriodRow] = []
 
 
-class TargetRow(msgspec.Struct):
-    """Where a route leads."""
 class LimitRow(msgspec.Struct):
     """Rate limits of a cost center; without one, of the whole organization."""
 
@@ -140,10 +140,10 @@ class CatalogRow(msgspec.Struct):
     budgets: list[BudgetRow]
     routes: list[RouteRow]
     upstreams: list[UpstreamRow]
-
-
     limits: list[LimitRow] = []
     rules: list[Rule] = []  # of budgets that are passed
+
+
 class PricesRow(msgspec.Struct):
     """The shared price list in force."""
 
@@ -218,6 +218,10 @@ class Lookup:
         question = {"organization_id": organization_id, "upstream_id": upstream_id}
         answer = await self._pool.ask(SECRET, question)
         return msgspec.json.decode(answer, type=SecretRow | None)
+
+    async def used(self, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Note when keys were presented."""
+        await self._pool.ask(USED, keys)
 
     async def period(self, question: Mapping[str, str]) -> int | None:
         """Open a period of a budget, or find it; None when the budget is archived."""

@@ -43,6 +43,7 @@ REFUSALS: dict[str, Refusal] = {
     "invalid_api_key": _denied(401, "authentication_error", "UNAUTHENTICATED"),
     "budget_exceeded": Refusal(402, "insufficient_quota", "billing_error", "PERMISSION_DENIED"),
     "model_not_allowed": _denied(403, "permission_error", "PERMISSION_DENIED"),
+    "scope_not_allowed": _denied(403, "permission_error", "PERMISSION_DENIED"),
     "attribution_not_allowed": _denied(403, "permission_error", "PERMISSION_DENIED"),
     "blocked": _denied(403, "permission_error", "PERMISSION_DENIED"),
     "unknown_model": _denied(404, "not_found_error", "NOT_FOUND"),

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.proxy import asgi, http
+from gateway.proxy import body, http
 from gateway.proxy.asgi import Proxy
 from tests.fakes.provider import Provider
 from tests.gateway.conftest import Start
@@ -78,10 +78,10 @@ async def test_a_compressed_body_is_refused(office: Client) -> None:
 
 
 async def test_a_large_body_is_refused_by_its_length_and_by_its_bytes(office: Client) -> None:
-    announced = await raw(office, head(office, f"Content-Length: {asgi.BODY + 1}"))
+    announced = await raw(office, head(office, f"Content-Length: {body.BODY + 1}"))
 
     async def parts() -> Any:
-        for _ in range(asgi.BODY // 65536 + 2):
+        for _ in range(body.BODY // 65536 + 2):
             yield b" " * 65536
 
     streamed = await office.http.post(PATH, content=parts())
