@@ -115,6 +115,8 @@ class LimitRow(msgspec.Struct):
     concurrent_streams: int | None = None
 
 
+class TargetRow(msgspec.Struct):
+    """Where a route leads."""
 
     upstream_id: str
     provider_model: str
