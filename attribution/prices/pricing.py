@@ -11,6 +11,7 @@ from attribution.prices.rates import ALL_RATES, FEES, PER_MILLION, Rates, Schedu
 from attribution.prices.tokens import Tokens
 
 __all__ = [
+    "OTHER_MODEL",
     "PER_MILLION",
     "Card",
     "Cost",
@@ -22,10 +23,12 @@ __all__ = [
     "ceiling",
     "cost",
     "hold",
+    "joined",
     "price_at",
     "rates_for",
 ]
 
+OTHER_MODEL = "other_model"  # the ledger's line of tokens that have another model's rates
 EVERY_DAY = tuple(range(7))
 EXACT_USD = Decimal(1).scaleb(-money.SCALE)
 # what providers call the ordinary tier; an unlisted tier without rates of its own has no price
@@ -183,6 +186,14 @@ def cost(tokens: Tokens, rates: Rates | None, *, searches: int = 0) -> Cost | No
             return None
         lines.append(Line(name, quantity, rate, _amount(name, quantity, rate)))
     return Cost(_sum(line.amount for line in lines), tuple(lines))
+
+
+def joined(cost: Cost | None, other: Cost | None) -> Cost | None:
+    """Add what another model cost inside a call, as one line; None when either has no price."""
+    if cost is None or other is None:
+        return None
+    line = Line(OTHER_MODEL, 1, other.total, other.total)
+    return Cost(money.EXACT.add(cost.total, other.total), (*cost.lines, line))
 
 
 def ceiling(

@@ -9,5 +9,5 @@ class Migration(migrations.Migration):
     dependencies = [("budgets", "0004_ingested_event")]
 
     operations = [
-        InstallSQL("budgets/reservations/rerate.sql", "49c73b5fb2a9a19e"),
+        InstallSQL("budgets/reservations/rerate.sql", "3ed488f9a3733583"),
     ]

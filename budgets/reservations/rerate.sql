@@ -2,10 +2,14 @@
 -- in one transaction. p: {"organization_id", "reason", "actor_id", "calls": [{id, was_cost, cost,
 -- price_version, lines}]}, amounts in USD as text, `was_cost` NULL = unpriced. Answers each call:
 --   done  spent of all periods of the call moved by cost - was_cost, its record and entries follow
---   noop  it costs that at that price version already, or not what `was_cost` says any more
+--   noop  it costs that at that price version already, or not what `was_cost` says any more, or it is
+--         no call of the organization being served
+--   shut  its month (UTC) is reconciled or closed: nothing of it moves
 -- So applying twice changes nothing. Entries keep the time of the call; an unpriced entry is reversed
 -- by an unpriced one with its count, so unpriced calls are summed like money. Lines that do not add up
--- to the cost are an error. Held and uncertain stay. Lock order: usage records by id -> periods by id.
+-- to the cost are an error. Held and uncertain stay. Whoever shuts a month takes the lock of its key
+-- (organization YYYY-MM, seed 13) exclusively before accounting_period changes: a call is re-rated
+-- before that or not at all. Lock order: months -> usage records by id -> periods by id.
 -- owner: ledger
 -- execute: app
 CREATE OR REPLACE FUNCTION budgets_rerate(p jsonb) RETURNS TABLE (call_id uuid, outcome text)
@@ -13,22 +17,32 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 #variable_conflict use_column
 DECLARE
   org uuid := (p ->> 'organization_id')::uuid;
+  served uuid := NULLIF(current_setting('app.organization_id', true), '')::uuid;
+  months date[]; free uuid[];
   ids uuid[]; lo uuid; hi uuid; posted uuid; moved uuid[]; touched bigint[]; unequal uuid;
 BEGIN
   PERFORM set_config('app.ledger', 'on', true);
   SELECT array_agg(x.id ORDER BY x.id) INTO ids FROM jsonb_to_recordset(p -> 'calls') AS x(id uuid);
   lo := ids[1]; hi := ids[cardinality(ids)];
   posted := uuid7_floor(to_timestamp(uuid7_ms(lo) / 1000.0) - interval '1 hour');  -- no entry of theirs is older
-  -- 1 lock the calls and keep those that are as they were seen and would change
+  -- 1 keep their months from being shut meanwhile, and leave out the calls of those that are
+  SELECT array_agg(date_trunc('month', to_timestamp(uuid7_ms(x.id) / 1000.0) AT TIME ZONE 'UTC')::date ORDER BY x.id)
+    INTO months FROM unnest(ids) x(id);
+  PERFORM pg_advisory_xact_lock_shared(hashtextextended(m.key, 13))
+    FROM (SELECT DISTINCT org::text || to_char(u.month, ' YYYY-MM') FROM unnest(months) u(month) ORDER BY 1) m(key);
+  SELECT coalesce(array_agg(x.id), '{}') INTO free FROM unnest(ids, months) x(id, month)
+   WHERE NOT EXISTS (SELECT 1 FROM accounting_period a
+                      WHERE a.organization_id = served AND a.month = x.month AND a.state IN ('reconciled', 'closed'));
+  -- 2 lock the calls and keep those that are as they were seen and would change
   SELECT coalesce(array_agg(l.id ORDER BY l.id), '{}') INTO moved
     FROM (SELECT u.id, u.state, u.cost, u.price_version FROM usage_record u
-           WHERE u.organization_id = org AND u.id = ANY (ids) AND u.id >= lo AND u.id <= hi
+           WHERE u.organization_id = org AND org = served AND u.id = ANY (free) AND u.id >= lo AND u.id <= hi
            ORDER BY u.id FOR NO KEY UPDATE) l
     JOIN jsonb_to_recordset(p -> 'calls') AS x(id uuid, was_cost numeric, cost numeric, price_version bigint) ON x.id = l.id
    WHERE l.state = 'settled' AND x.cost IS NOT NULL AND l.cost IS NOT DISTINCT FROM x.was_cost
      AND (l.cost, l.price_version) IS DISTINCT FROM (x.cost, x.price_version);
   IF cardinality(moved) > 0 THEN
-    -- 2 lock their periods in id order, then move what is spent
+    -- 3 lock their periods in id order, then move what is spent
     SELECT coalesce(array_agg(l.id), '{}') INTO touched FROM (
       SELECT b.id FROM budget_period b
        WHERE b.id = ANY (ARRAY(SELECT DISTINCT h.budget_period_id FROM reservation h
@@ -40,7 +54,7 @@ BEGIN
               JOIN reservation h ON h.usage_id = x.id AND h.usage_id >= lo AND h.usage_id <= hi
              WHERE x.id = ANY (moved) GROUP BY 1) m
      WHERE b.id = m.id;
-    -- 3 reverse every entry of their cost that still stands, book the new cost; the count of a call moves along
+    -- 4 reverse every entry of their cost that still stands, book the new cost; the count of a call moves along
     WITH reversed AS (
       INSERT INTO ledger_entry (id, organization_id, usage_id, kind, account, token_class, quantity, unit_price, usd_amount,
         call_count, price_version, cost_center_id, occurred_at, posted_at, booked_month, reverses_id, reason, actor_id)
@@ -76,6 +90,7 @@ BEGIN
      WHERE u.id = x.id AND x.id = ANY (moved) AND u.id >= lo AND u.id <= hi;
     PERFORM budgets_raise(touched);
   END IF;
-  RETURN QUERY SELECT x.id, CASE WHEN x.id = ANY (moved) THEN 'done' ELSE 'noop' END FROM unnest(ids) x(id);
+  RETURN QUERY SELECT x.id, CASE WHEN x.id = ANY (moved) THEN 'done' WHEN x.id = ANY (free) THEN 'noop' ELSE 'shut' END
+    FROM unnest(ids) x(id);
   PERFORM set_config('app.ledger', '', true);
 END $$;

@@ -17,8 +17,7 @@ from attribution.isolation.transaction import tenant
 from attribution.tenancy.access import every_organization
 from attribution.tenancy.models import Organization
 from budgets.reservations import corrections
-from budgets.reservations.corrections import Figures, Multipliers, Preview, Selection
-from gateway.upstreams.models import Upstream
+from budgets.reservations.corrections import Figures, Preview, Selection
 
 BY = Actor("command")
 
@@ -42,26 +41,20 @@ class Command(BaseCommand):
         """Show the difference, or book it page by page."""
         organization_id = _find(options["organization"])
         selection = _selection(options)
-        with tenant(organization_id):
-            multipliers = {one.pk: one.price_multiplier for one in Upstream.objects.all()}
         if not options["apply"]:
             with tenant(organization_id):
-                self._show(corrections.preview(selection, multipliers=multipliers))
+                self._show(corrections.preview(selection))
             self.stdout.write("Nothing was written; --apply books it.")
             return
         if not options["reason"]:
             raise CommandError("--apply needs a --reason")
-        self._apply(organization_id, selection, multipliers, options["reason"])
+        self._apply(organization_id, selection, options["reason"])
 
-    def _apply(
-        self, organization_id: UUID, selection: Selection, multipliers: Multipliers, reason: str
-    ) -> None:
+    def _apply(self, organization_id: UUID, selection: Selection, reason: str) -> None:
         calls, after = 0, None
         while True:
             with tenant(organization_id):
-                done, after = corrections.apply(
-                    selection, multipliers=multipliers, by=BY, reason=reason, after=after
-                )
+                done, after = corrections.apply(selection, by=BY, reason=reason, after=after)
             if after is None:
                 break
             calls += done.total.calls
@@ -73,7 +66,8 @@ class Command(BaseCommand):
 
     def _show(self, preview: Preview) -> None:
         self._table("cost center", preview.by_cost_center)
-        self._table("budget", preview.by_budget)
+        periods = preview.by_period.items()
+        self._table("budget", {f"{one.name} from {one.starts_at:%F}": row for one, row in periods})
         self._table("", {"all": preview.total})
         for reason, count in preview.kept.items():
             self.stdout.write(f"{count} calls stay as they are: {reason}")
