@@ -17,7 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
 from gateway.proxy.protocols.errors import REFUSALS
-from gateway.proxy.view import ChatCompletions, Models
+from gateway.proxy.view import CallView, Models
 
 urlpatterns = [path("", include("gateway.proxy.urls"))]
 
@@ -48,10 +48,9 @@ def refusals() -> dict[int, OpenApiResponse]:
     }
 
 
-CHAT = extend_schema(
-    operation_id="chat_completions",
-    summary="OpenAI chat completion, whole or streamed",
-    description="The body and the answer are those of OpenAI's chat completions.",
+CALL = extend_schema(
+    summary="A call of one wire format, whole or streamed where the format has it",
+    description="Body and answer are the provider's own; see the table of endpoints.",
     parameters=[
         OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text)
         for name, text in HEADERS.items()
@@ -70,15 +69,14 @@ MODELS = extend_schema(
 )
 
 
-class DescribedChatCompletions(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # untyped there
-    """Chat completions."""
+class DescribedCalls(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # untyped there
+    """Calls, whatever their wire format."""
 
-    target_class = "gateway.proxy.view.ChatCompletions"
+    target_class = "gateway.proxy.view.CallView"
 
     def view_replacement(self) -> type[APIView]:
         """Return the view with its description."""
-        described = type("ChatCompletions", (ChatCompletions,), PLAIN_JSON)
-        return extend_schema_view(post=CHAT)(described)
+        return extend_schema_view(post=CALL)(type("Calls", (CallView,), PLAIN_JSON))
 
 
 class DescribedModels(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # untyped there

@@ -156,6 +156,8 @@ class Proxy:
         client = scope.get("client")
         ip = client[0] if client else None
         incoming = Incoming(request_id, ms, token, caller, headers, body, ip)
+        if match.kwargs:
+            incoming.path = _variables(match, scope["query_string"])
         request = LeanRequest(self.gateway, incoming, method=scope["method"], path=scope["path"])
         watch = self._watch(scope, receive, request)
         try:
@@ -251,6 +253,11 @@ def _token(headers: dict[bytes, bytes]) -> str:
         message = "No API key: send it as `Authorization: Bearer`, x-api-key or x-goog-api-key."
         raise RefusedError("invalid_api_key", message)
     return found.pop().decode("latin-1")
+
+
+def _variables(match: ResolverMatch, query: bytes) -> dict[str, str]:
+    """Return the variables of a path and how a stream is wished; nothing else of a query counts."""
+    return {**match.kwargs, "alt": "sse" if b"alt=sse" in query.split(b"&") else ""}
 
 
 async def _write(reply: Reply, send: Send) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +14,7 @@ from attribution import money
 from attribution.usage import dimensions, fingerprint
 from gateway.proxy import answer, bound
 from gateway.proxy.answer import RefusedError
-from gateway.proxy.bridge.catalog import Catalog
+from gateway.proxy.bridge.catalog import NO_BUDGETS, Catalog
 from gateway.proxy.bridge.money import Reservation
 from gateway.proxy.caller import Caller, Callers
 from gateway.proxy.protocols.wire import Asked, Format
@@ -48,11 +49,12 @@ class Incoming:
     headers: dict[bytes, bytes]
     body: bytes
     ip: str | None
+    path: Mapping[str, str] | None = None  # variables of the URL, and `alt` of its query
 
 
 async def begin(gateway: Gateway, incoming: Incoming, form: Format) -> Pump:
     """Understand a call, decide what it may cost, and start its pump."""
-    asked = form.parse_request(incoming.body, {})
+    asked = form.parse_request(incoming.body, incoming.path or {})
     plan = await _plan(gateway, incoming, form, asked, incoming.caller)
 
     async def renew() -> Plan:
@@ -81,13 +83,16 @@ async def _plan(
     headers = {n.decode(): v.decode("latin-1") for n, v in incoming.headers.items() if n in SAID}
     said = caller.says(headers, asked.attribution)
     center = caller.center(said.cost_center)
-    targets = catalog.targets(asked.model)
+    targets = catalog.targets(asked.model, form.NAME)
     if not targets:
-        raise RefusedError("unknown_model", f"There is no model {asked.model!r}.", param="model")
+        message = f"There is no model {asked.model!r} for calls of this format."
+        raise RefusedError("unknown_model", message, param="model")
     if not matching.is_allowed(asked.model, key.allowed_models):
         message = f"This API key may not use the model {asked.model!r}."
         raise RefusedError("model_not_allowed", message, param="model")
-    coverage = catalog.coverage(center.id if center else None, key.id, said.user_id)
+    coverage = NO_BUDGETS
+    if not asked.is_free:
+        coverage = catalog.coverage(center.id if center else None, key.id, said.user_id)
     limits = bound.limits((target.listing for target in targets), key.max_output_tokens)
     bounded = bound.bound(asked, form.size(asked), limits)
     tier = asked.body.get("service_tier")
@@ -95,7 +100,7 @@ async def _plan(
     ceiling = catalog.ceiling(targets, bounded.input_tokens, tier, ms)
     if coverage.is_hard:
         bound.check(bounded, is_priced=ceiling is not None, model=asked.model)
-    hold = bound.hold(bounded, ceiling) if ceiling is not None else Decimal(0)
+    hold = Decimal(0) if ceiling is None or asked.is_free else bound.hold(bounded, ceiling)
     order = matching.ordered(targets, iter(random.random, 1.0))
     price, row = order[0].price_at(ms), order[0].upstream.row
     reservation = Reservation(

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN = 60.0  # seconds that an answer is read on for a client who left
 DRAINS = 200  # such answers at a time
-PASSED = frozenset({400, 404, 409, 413, 415, 422, 429, 503, 529})  # error answers a client may see
+OVERLOADED = 529  # Anthropic's own status
 OVERRUN = 8  # delta events past the bound before the upstream is cut
 
 
@@ -252,7 +252,7 @@ class Pump:
         """Relay a stream while metering it; its last bytes wait for the settle."""
         plan = self.plan
         headers = answer.priced(
-            wire_headers.to_client(response.headers, is_stream=True),
+            wire_headers.to_client(response.headers, is_stream=not plan.asked.is_array),
             Costs(None, plan.center, plan.id),
             remaining=self._shown(remaining),
             is_estimated=False,
@@ -317,7 +317,9 @@ class Pump:
     def _refused(self, error: ErrorAnswerError) -> FailedError:
         """14: a complete error answer; what may be shown of it is shown."""
         failure = self._failed(self._unpaid(error.status), "upstream_error")
-        if error.status in PASSED and error.body.lstrip()[:1] == b"{":
+        is_known = error.status < 500 or error.status == OVERLOADED
+        is_shown = error.status >= 400 and (is_known or failure.settlement.state == "released")
+        if is_shown and error.body.lstrip()[:1] in {b"{", b"["}:
             headers = wire_headers.to_client(error.headers, is_stream=False)
             headers.append((b"x-request-id", self.plan.id.encode()))
             failure.reply = Reply(error.status, headers, error.body)
@@ -350,6 +352,7 @@ class Pump:
             input_bound=plan.bounded.input_tokens,
             output_bound=None if plan.bounded.unbounded else plan.bounded.output_tokens,
             hides_output=self._hides(target),
+            is_free=plan.asked.is_free,
             columns={
                 "attempts": errand.attempts if errand else 0,
                 "http_status": status,
@@ -370,9 +373,10 @@ class Pump:
         return answer.refused(self.plan.format.DIALECT, self.plan.id, RefusedError(code, message))
 
     def _error_event(self, code: str) -> bytes:
-        shown, dialect = code if code in _TEXTS else "upstream_error", self.plan.format.DIALECT
-        body = errors.body(dialect, shown, _TEXTS[shown], request_id=self.plan.id)
-        return b"data: " + body + b"\n\n"
+        if self.plan.asked.is_array:
+            return b""  # nothing can be said inside an array: its missing bracket tells
+        shown, form = code if code in _TEXTS else "upstream_error", self.plan.format
+        return errors.event(form.NAME, form.DIALECT, shown, _TEXTS[shown], request_id=self.plan.id)
 
     def _answer(self, reply: Reply) -> None:
         if not self.reply.done():

@@ -15,7 +15,7 @@ from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.protocols import openai_chat
-from gateway.proxy.protocols.wire import Dialect, Format
+from gateway.proxy.protocols.wire import Format
 from gateway.proxy.upstream.headers import JSON, SAFE
 from gateway.routes import matching
 
@@ -29,7 +29,7 @@ class ProviderView(APIView):
     permission_classes = []
     parser_classes: list[type[BaseParser]] = []
     renderer_classes: list[type[BaseRenderer]] = []
-    dialect: Dialect = "openai"
+    format: Format = openai_chat  # its errors' shape; a module is a Format by its functions
     scope = scopes.CALL  # what a key must be allowed to do
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Reply:  # type: ignore[override] # no negotiation, no renderer: the reply is bytes
@@ -42,9 +42,9 @@ class ProviderView(APIView):
             self._check_scope(incoming)
             reply: Reply = await handler(incoming)
         except RefusedError as error:
-            return answer.refused(self.dialect, incoming.id, error)
+            return answer.refused(self.format.DIALECT, incoming.id, error)
         except (ValueError, LedgerUnavailableError, QuestionError) as error:
-            return answer.refused(self.dialect, incoming.id, answer.as_refusal(error))
+            return answer.refused(self.format.DIALECT, incoming.id, answer.as_refusal(error))
         return reply
 
     def _check_scope(self, incoming: Incoming) -> None:
@@ -57,21 +57,13 @@ class ProviderView(APIView):
 
 
 class CallView(ProviderView):
-    """A path that carries calls of one wire format."""
-
-    format: Format
+    """A path that carries calls of one wire format: the one it is made with."""
 
     async def post(self, incoming: Incoming) -> Reply:
         """Carry one call; the pump goes on when the client leaves."""
         pump = await call.begin(self.gateway, incoming, self.format)
         self.request.pump = pump  # type: ignore[attr-defined] # the door tells it when the client leaves
         return await pump.reply
-
-
-class ChatCompletions(CallView):
-    """`POST /v1/chat/completions`."""
-
-    format = openai_chat  # a module is a Format by its functions
 
 
 class Models(ProviderView):

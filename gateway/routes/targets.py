@@ -1,6 +1,7 @@
 """Where a call may go: upstreams and targets of a route, ready to be called and priced."""
 
 import bisect
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from attribution.outbound.addresses import Origin
 from attribution.prices.listings import Listing
 from attribution.prices.pricing import DatedCard
 from gateway.upstreams import kinds
-from gateway.upstreams.kinds import Kind
+from gateway.upstreams.kinds import Kind, Speech
 
 FOREVER_MS = 1 << 62
 
@@ -35,22 +36,31 @@ class UpstreamRow(msgspec.Struct):
 
 @dataclass(slots=True)
 class Upstream:
-    """An upstream, ready to be called."""
+    """An upstream, ready to be called in some formats."""
 
     row: UpstreamRow
     kind: Kind
+    speech: Speech
     origin: Origin
     prefix: str
     provider: str
     multiplier: Decimal
 
     @classmethod
-    def from_row(cls, row: UpstreamRow) -> "Upstream":
-        """Read address and kind."""
+    def speaking(cls, form: str, row: UpstreamRow) -> "Upstream | None":
+        """Read address and kind; None for a kind that does not speak the format."""
         kind = kinds.KINDS[row.kind]
-        origin, prefix = kinds.address(row.kind, row.base_url)
-        provider = row.provider or kind.provider
-        return cls(row, kind, origin, prefix, provider, Decimal(row.price_multiplier))
+        speech = kind.speech(form)
+        if speech is None:
+            return None
+        origin, path = kinds.address(row.kind, row.base_url)
+        provider, multiplier = row.provider or kind.provider, Decimal(row.price_multiplier)
+        return cls(row, kind, speech, origin, kind.prefix(path, speech), provider, multiplier)
+
+
+def _unlisted(_model: str) -> Listing | None:
+    """Know no other model."""
+    return None
 
 
 @dataclass(slots=True)
@@ -62,6 +72,7 @@ class Target:
     position: int
     weight: int
     listing: Listing | None  # its rates are the upstream's: discount or markup included
+    other: Callable[[str], Listing | None] = _unlisted  # what another model costs there
     _price: DatedCard | None = None
     _marks: tuple[int, ...] = ()  # input tokens above which `_price` has other rates, sorted
     _from_ms: int = 0  # from when until when `_price` is the answer

@@ -1,4 +1,4 @@
-"""What each kind of upstream is: its address, credential header, wire quirks, as data."""
+"""What each kind of upstream is: its address, which formats it speaks and how, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,29 +19,88 @@ def api_key(secret: str) -> Headers:
     return [(b"api-key", secret.encode("ascii"))]
 
 
+def x_api_key(secret: str) -> Headers:
+    """Return the header of Anthropic."""
+    return [(b"x-api-key", secret.encode("ascii"))]
+
+
+def x_goog_api_key(secret: str) -> Headers:
+    """Return the header of Gemini."""
+    return [(b"x-goog-api-key", secret.encode("ascii"))]
+
+
+# Wire formats by the names that records call them.
+CHAT = frozenset({"openai_chat"})
+EMBEDDINGS = frozenset({"openai_embeddings"})
+COMPLETIONS = frozenset({"openai_completions"})
+OPENAI = CHAT | EMBEDDINGS | COMPLETIONS | {"openai_responses"}
+MESSAGES = frozenset({"anthropic_messages"})
+ANTHROPIC = MESSAGES | {"anthropic_count_tokens"}
+GEMINI = frozenset({"gemini_generate", "gemini_embeddings", "gemini_count_tokens"})
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How some formats are spoken: where under the base address, with which credential header."""
+
+    formats: frozenset[str]
+    credential: Callable[[str], Headers] = bearer
+    under: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind. `provider` is its name in the price list, `base_url` is used where none is set."""
 
     base_url: str = ""
     provider: str = ""
-    credential: Callable[[str], Headers] = bearer
+    speeches: tuple[Speech, ...] = (Speech(OPENAI),)
     max_field: str = "max_tokens"  # the limit of output tokens, where the client named none
     injects_usage: bool = True  # understands `stream_options.include_usage`
     needs_credential: bool = True
     strip: frozenset[str] = frozenset()
 
+    def speech(self, form: str) -> Speech | None:
+        """Return how a format is spoken; None where it is not."""
+        return next((speech for speech in self.speeches if form in speech.formats), None)
+
+    def prefix(self, path: str, speech: Speech) -> str:
+        """Return where `speech` is spoken; an address that ends at another one means the base."""
+        for other in self.speeches:
+            if other.under:
+                path = path.removesuffix(other.under)
+        return path + speech.under
+
 
 KINDS: Mapping[str, Kind] = {
     "openai": Kind("https://api.openai.com/v1", "openai", max_field="max_completion_tokens"),
-    # these three through their OpenAI-compatible endpoints
-    "anthropic": Kind("https://api.anthropic.com/v1", "anthropic"),
-    "gemini": Kind("https://generativelanguage.googleapis.com/v1beta/openai", "google"),
-    "deepseek": Kind("https://api.deepseek.com", "deepseek"),
-    "azure_openai": Kind(provider="azure", credential=api_key, max_field="max_completion_tokens"),
+    # these three have OpenAI-compatible endpoints beside their own
+    "anthropic": Kind(
+        "https://api.anthropic.com/v1", "anthropic", (Speech(ANTHROPIC, x_api_key), Speech(CHAT))
+    ),
+    "gemini": Kind(
+        "https://generativelanguage.googleapis.com/v1beta",
+        "google",
+        (Speech(GEMINI, x_goog_api_key), Speech(CHAT | EMBEDDINGS, under="/openai")),
+    ),
+    "deepseek": Kind(
+        "https://api.deepseek.com",
+        "deepseek",
+        (Speech(CHAT), Speech(MESSAGES, x_api_key, under="/anthropic/v1")),
+    ),
+    "azure_openai": Kind(
+        provider="azure",
+        speeches=(Speech(OPENAI, api_key),),
+        max_field="max_completion_tokens",
+    ),
     "openrouter": Kind("https://openrouter.ai/api/v1", "openrouter"),
     "openai_compatible": Kind(needs_credential=False),
-    "demo": Kind("https://demo.invalid", "demo", needs_credential=False),
+    "demo": Kind(
+        "https://demo.invalid",
+        "demo",
+        (Speech(OPENAI), Speech(ANTHROPIC), Speech(GEMINI)),
+        needs_credential=False,
+    ),
 }
 
 

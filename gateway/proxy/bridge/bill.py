@@ -1,19 +1,21 @@
 """What a carried call is settled at: reported usage at the price of its admission, else a count."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from attribution import money
 from attribution.prices import pricing
-from attribution.prices.pricing import Cost, DatedCard
+from attribution.prices.pricing import Cost, DatedCard, Line
 from attribution.prices.tokens import Tokens
 from gateway.proxy.bridge.money import Settlement
-from gateway.proxy.protocols.wire import Seen
+from gateway.proxy.protocols.wire import Seen, SubUse
 from gateway.routes.targets import Target, instant
 
 logger = logging.getLogger(__name__)
+
+OTHER_MODEL = "other_model"  # the ledger's line of tokens that have another model's rates
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Carried:
     input_bound: int
     output_bound: int | None  # None: unbounded, allowed without hard budgets only
     hides_output: bool  # not every billed token is visible
+    is_free: bool  # the provider charges nothing for such calls
     columns: dict[str, Any]  # status, latency, attempts, …
 
 
@@ -42,35 +45,36 @@ def bill(carried: Carried, seen: Seen, *, more_output: int = 0) -> Settlement:
         return given_up(carried, seen)
     visible = seen.visible_output() + more_output
     output = visible if carried.output_bound is None else min(visible, carried.output_bound)
-    read = carried.input_bound if seen.partial_input is None else seen.partial_input
-    return _settled(carried, seen, Tokens(input=read, output=output), is_estimated=True)
+    read = Tokens(input=carried.input_bound) if seen.partial is None else seen.partial
+    return _settled(carried, seen, replace(read, output=output), is_estimated=True)
 
 
 def given_up(carried: Carried, seen: Seen | None = None) -> Settlement:
     """Return the settlement of a call that may have been billed, nobody knows how much."""
+    if carried.is_free:
+        return released(carried)
     return Settlement(
         carried.call,
         "uncertain",
         model_billed=seen.model if seen else None,
-        **_place(carried),
+        **_place(carried, carried.price),
         **carried.columns,
     )
 
 
 def released(carried: Carried) -> Settlement:
     """Return the settlement of a call that provably costs nothing."""
-    return Settlement(carried.call, "released", **_place(carried), **carried.columns)
+    place = _place(carried, carried.price)
+    return Settlement(carried.call, "released", **place, **carried.columns)
 
 
 def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool) -> Settlement:
     """Price the tokens; NULL, never 0, where there is no price."""
-    cost, source = _cost(carried, seen, tokens)
-    if cost is not None and is_estimated and cost.total > carried.hold > 0:
+    price = _price(carried, seen)
+    cost, source = _cost(carried, seen, tokens, price)
+    if cost is not None and is_estimated and cost.total > carried.hold > 0 and source == "usage":
         cost = Cost(carried.hold, ())  # a count is never above what the call can cost
-    columns = dict(carried.columns)
-    usage: dict[str, Any] = dict(tokens.as_dict())
-    if seen.web_searches:
-        usage["searches"] = seen.web_searches
+    columns, usage = dict(carried.columns), _usage(carried, seen, tokens)
     if cost is not None and cost.total > carried.hold:
         columns["error_code"] = "bound_breach"
         usage["bound_breach"] = money.text(carried.hold)
@@ -80,32 +84,87 @@ def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool
         carried.call,
         "settled",
         cost=None if cost is None else money.text(cost.total),
-        cost_source="count" if is_estimated else source,
+        cost_source="count" if is_estimated and source == "usage" else source,
         is_estimated=is_estimated,
         lines=[line.as_dict() for line in cost.lines] if cost else [],
         usage=usage,
         model_billed=seen.model or carried.target.model,
         service_tier=seen.service_tier,
-        **_place(carried),
+        **_place(carried, price),
         **columns | {f"{name}_tokens": count for name, count in tokens.as_dict().items()},
     )
 
 
-def _cost(carried: Carried, seen: Seen, tokens: Tokens) -> tuple[Cost | None, str]:
-    upstream = carried.target.upstream
-    if upstream.row.is_cost_reported and seen.cost is not None:
+def _usage(carried: Carried, seen: Seen, tokens: Tokens) -> dict[str, Any]:
+    """Return what the record keeps of the usage beside its columns."""
+    usage: dict[str, Any] = dict(tokens.as_dict())
+    if (multiplier := carried.target.upstream.multiplier) != 1:
+        usage["multiplier"] = money.text(multiplier)  # the terms of that day, for a later re-rating
+    if seen.web_searches:
+        usage["searches"] = seen.web_searches
+    if seen.others:
+        usage["others"] = [{"model": model, **used.as_dict()} for model, used in seen.others]
+    if seen.upstream_cost is not None:
+        usage["upstream_cost"] = money.text(money.half_even(seen.upstream_cost))
+    if seen.is_unpriceable:
+        usage["unpriceable"] = 1
+    return usage
+
+
+def _price(carried: Carried, seen: Seen) -> DatedCard | None:
+    """Return the price of the model that answered; where it has none, of the one that was asked."""
+    target = carried.target
+    if seen.model is None or seen.model == target.model:
+        return carried.price
+    listing = target.other(seen.model)
+    if listing is None or listing is target.listing:
+        return carried.price
+    return listing.at(instant(carried.at_ms))
+
+
+def _cost(
+    carried: Carried, seen: Seen, tokens: Tokens, price: DatedCard | None
+) -> tuple[Cost | None, str]:
+    """Return what the call costs, and who says so."""
+    if carried.is_free:
+        return Cost(Decimal(0), ()), "usage"
+    if carried.target.upstream.row.is_cost_reported and seen.cost is not None:
         return Cost(money.half_even(seen.cost), ()), "provider"
-    if carried.price is None or seen.is_unpriceable:
+    if price is None or seen.is_unpriceable:
         return None, "usage"
     at = instant(carried.at_ms)
-    rates = pricing.rates_for(carried.price.card, tokens, at=at, service_tier=seen.service_tier)
-    return pricing.cost(tokens, rates, searches=seen.web_searches), "usage"
+    rates = pricing.rates_for(price.card, tokens, at=at, service_tier=seen.service_tier)
+    cost = pricing.cost(tokens, rates, searches=seen.web_searches)
+    return (_with_others(carried, seen, price, cost) if seen.others else cost), "usage"
 
 
-def _place(carried: Carried) -> dict[str, Any]:
+def _with_others(carried: Carried, seen: Seen, price: DatedCard, cost: Cost | None) -> Cost | None:
+    """Add one line for each other model that was used inside the call; NULL without its price."""
+    for other in seen.others:
+        added = _other(carried, seen, price, other)
+        if cost is None or added is None:
+            return None
+        line = Line(OTHER_MODEL, 1, added.total, added.total)
+        cost = Cost(money.EXACT.add(cost.total, added.total), (*cost.lines, line))
+    return cost
+
+
+def _other(carried: Carried, seen: Seen, price: DatedCard, used: SubUse) -> Cost | None:
+    """Price what another model used, or the billed one beside its sums."""
+    at, found = instant(carried.at_ms), price
+    if used.model is not None and used.model != seen.model:
+        listing = carried.target.other(used.model)
+        dated = listing.at(at) if listing else None
+        if dated is None:
+            return None
+        found = dated
+    return pricing.cost(used.usage, pricing.rates_for(found.card, used.usage, at=at))
+
+
+def _place(carried: Carried, price: DatedCard | None) -> dict[str, Any]:
     upstream = carried.target.upstream
     return {
         "provider": upstream.provider or upstream.row.name,
         "upstream_id": upstream.row.id,
-        "price_version": carried.price.version if carried.price else None,
+        "price_version": price.version if price else None,
     }

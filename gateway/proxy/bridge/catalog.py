@@ -1,5 +1,6 @@
 """What a gateway knows of one organization: who pays, what limits it, where routes lead, at which price."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,9 +21,10 @@ from gateway.proxy.bridge.lookup import (
     TargetRow,
 )
 from gateway.routes.matching import Matcher
-from gateway.routes.targets import Target, Upstream, instant
+from gateway.routes.targets import Target, Upstream, UpstreamRow, instant
 
 HARD = frozenset({"block", "elastic"})
+KEPT = 10_000  # answers of each kind that one catalogue remembers
 
 
 @dataclass(slots=True)
@@ -32,6 +34,9 @@ class Coverage:
     budgets: tuple[BudgetRow, ...]
     is_hard: bool
     wait_ms: int
+
+
+NO_BUDGETS = Coverage((), is_hard=False, wait_ms=0)
 
 
 @dataclass(slots=True)
@@ -44,11 +49,14 @@ class Catalog:
     centers: dict[str, CostCenterRow] = field(init=False)
     centers_by_id: dict[str, CostCenterRow] = field(init=False)
     routes: Matcher[Any] = field(init=False)
-    upstreams: dict[str, Upstream] = field(init=False)
     _own: Catalogue[Listing] = field(init=False)
+    _rows: dict[str, UpstreamRow] = field(init=False)
     callers: dict[str, Any] = field(default_factory=dict)  # of this catalogue, by key
     fingerprint_key: bytes | None = None
-    _targets: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    _upstreams: dict[tuple[str, str], Upstream | None] = field(default_factory=dict)
+    _targets: dict[tuple[str, str], tuple[Target, ...]] = field(default_factory=dict)
+    _listings: dict[tuple[str, str], Listing | None] = field(default_factory=dict)
+    _others: dict[tuple[str, str, str], Listing | None] = field(default_factory=dict)
     _coverage: dict[tuple[str | None, str, str | None], Coverage] = field(default_factory=dict)
     _ceilings: dict[Any, Rates | None] = field(default_factory=dict)
 
@@ -57,20 +65,20 @@ class Catalog:
         self.centers = {center.code: center for center in self.row.cost_centers}
         self.centers_by_id = {center.id: center for center in self.row.cost_centers}
         self.routes = Matcher(self.row.routes)
-        self.upstreams = {row.id: Upstream.from_row(row) for row in self.row.upstreams}
         self._own = listings.read(self.row.prices)
+        self._rows = {row.id: row for row in self.row.upstreams}
 
-    def targets(self, model: str) -> tuple[Target, ...]:
-        """Return the targets of the route that `model` means; none for an unknown model."""
-        found = self._targets.get(model)
+    def targets(self, model: str, form: str) -> tuple[Target, ...]:
+        """Return the targets of the route that `model` means which speak the format `form`."""
+        names = (model, form)
+        found = self._targets.get(names)
         if found is None:
             route = self.routes.find(model)
             rows = route.targets if route else ()
-            found = tuple(
-                self._target(row, model) for row in rows if row.upstream_id in self.upstreams
-            )
-            if len(self._targets) < 10_000:
-                self._targets[model] = found
+            places = [(row, self._upstream(row.upstream_id, form)) for row in rows]
+            found = tuple(self._target(row, place, model) for row, place in places if place)
+            if len(self._targets) < KEPT:
+                self._targets[names] = found
         return found
 
     def coverage(self, center: str | None, key: str, user: str | None) -> Coverage:
@@ -83,7 +91,7 @@ class Catalog:
             hard = [b for b in budgets if b.enforcement in HARD]
             wait = max((b.wait_ms for b in hard), default=0)  # the one that blocks says how long
             found = Coverage(tuple(budgets), bool(hard), wait)
-            if len(self._coverage) < 10_000:
+            if len(self._coverage) < KEPT:
                 self._coverage[names] = found
         return found
 
@@ -112,15 +120,54 @@ class Catalog:
         """Return the bounds of the period of `budget` that holds an instant."""
         return window_at(spec(budget, self.row.organization.fiscal_start_month), instant(ms))
 
-    def _target(self, row: TargetRow, model: str) -> Target:
-        upstream = self.upstreams[row.upstream_id]
+    def _upstream(self, id_: str, form: str) -> Upstream | None:
+        """Return an upstream if it is open and speaks the format."""
+        names = (id_, form)
+        if names not in self._upstreams:
+            row = self._rows.get(id_)
+            self._upstreams[names] = Upstream.speaking(form, row) if row else None
+        return self._upstreams[names]
+
+    def _target(self, row: TargetRow, upstream: Upstream, model: str) -> Target:
         name = row.provider_model or model
-        listing = self._own.find(name, upstream.provider or None)
+        other = functools.partial(self._other, upstream, name)
+        return Target(
+            upstream, name, row.position, row.weight, self._listing(upstream, name), other
+        )
+
+    def _other(self, upstream: Upstream, asked: str, answered: str) -> Listing | None:
+        """Return what the model that an answer names costs at an upstream."""
+        names = (upstream.row.id, asked, answered)
+        if names in self._others:
+            return self._others[names]
+        is_same = self._is_same(asked, answered, upstream.provider or None)
+        listing = self._listing(upstream, asked if is_same else answered)
+        if len(self._others) < KEPT:
+            self._others[names] = listing
+        return listing
+
+    def _is_same(self, asked: str, answered: str, provider: str | None) -> bool:
+        """Tell whether the price of what was asked, maybe the organization's own, is meant."""
+        if provider is None or self._own.find(answered, provider) is not None:
+            return False
+        listed = self.prices.find(asked, provider)
+        if listed is None:  # only the organization knows what stands behind its name
+            return self._own.find(asked, provider) is not None
+        return listed is self.prices.find(answered, provider)
+
+    def _listing(self, upstream: Upstream, model: str) -> Listing | None:
+        """Return what a model costs at an upstream, discount or markup included."""
+        names = (upstream.row.id, model)
+        if names in self._listings:
+            return self._listings[names]
+        listing = self._own.find(model, upstream.provider or None)
         if listing is None and upstream.provider:
-            listing = self.prices.find(name, upstream.provider)
+            listing = self.prices.find(model, upstream.provider)
         if listing is not None:
             listing = listing.multiplied(upstream.multiplier)
-        return Target(upstream, name, row.position, row.weight, listing)
+        if len(self._listings) < KEPT:
+            self._listings[names] = listing
+        return listing
 
 
 def period_at(budget: BudgetRow, ms: int) -> PeriodRow | None:

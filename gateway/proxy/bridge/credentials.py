@@ -1,5 +1,6 @@
 """Provider credentials, opened in the gateway only and kept by version."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -11,22 +12,25 @@ from gateway.upstreams import envelope
 from gateway.upstreams.envelope import EnvelopeError
 from gateway.upstreams.kinds import Headers
 
+Writer = Callable[[str], Headers]
+
 
 class Credentials:
-    """The credential headers of upstreams, asked for once per version."""
+    """The credential headers of upstreams, asked for once per version and way of writing them."""
 
     def __init__(self, lookup: Lookup, private: X25519PrivateKey | None) -> None:
         """Keep the key that opens; without it only upstreams that need no credential work."""
         self._lookup, self._private = lookup, private
-        self._headers: dict[str, tuple[int, Headers]] = {}
+        self._headers: dict[tuple[str, Writer], tuple[int, Headers]] = {}
 
     async def headers(self, organization_id: str, upstream: Upstream) -> Headers:
         """Return the headers that carry the credential; raise EnvelopeError when there is none."""
         row = upstream.row
-        known = self._headers.get(row.id)
+        name = (row.id, upstream.speech.credential)
+        known = self._headers.get(name)
         if known is None or known[0] != row.credential_version:
             known = (row.credential_version, await self._opened(organization_id, upstream))
-            self._headers[row.id] = known
+            self._headers[name] = known
         return known[1]
 
     async def _opened(self, organization_id: str, upstream: Upstream) -> Headers:
@@ -44,4 +48,4 @@ class Credentials:
         owner, place = UUID(organization_id), UUID(row.id)
         associated = envelope.bound_to(owner, place, upstream.origin, found.version)
         secret = envelope.unseal(bytes.fromhex(found.sealed), self._private, associated=associated)
-        return kind.credential(secret)
+        return upstream.speech.credential(secret)

@@ -13,8 +13,12 @@ REPEATABLE = frozenset(
         *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"),
     )
 )
-# What a client may say to the provider, and what it may look like.
-SPOKEN = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+# What a client may say to the provider, what is said for it where it must be, and how it may look.
+SPOKEN: dict[str, tuple[tuple[bytes, bytes | None], ...]] = {
+    "openai": ((b"openai-beta", None),),
+    "anthropic": ((b"anthropic-version", b"2023-06-01"), (b"anthropic-beta", None)),
+    "gemini": (),
+}
 PLAIN = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_.,=:; /-]{0,511}")
 USER_AGENT = b"tollkeeper"
 
@@ -46,7 +50,12 @@ def single(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def to_upstream(
-    client: dict[bytes, bytes], *, credential: Headers, request_id: str, is_stream: bool
+    client: dict[bytes, bytes],
+    *,
+    dialect: str,
+    credential: Headers,
+    request_id: str,
+    is_stream: bool,
 ) -> Headers:
     """Return the headers of an outgoing call; nothing of the client but what is listed passes."""
     headers = [
@@ -56,10 +65,12 @@ def to_upstream(
         (b"x-request-id", request_id.encode("ascii")),
         *credential,
     ]
-    for name in SPOKEN:
+    for name, usual in SPOKEN[dialect]:
         value = client.get(name)
         if value is not None and PLAIN.fullmatch(value):
             headers.append((name, value))
+        elif usual is not None:
+            headers.append((name, usual))
     return headers
 
 

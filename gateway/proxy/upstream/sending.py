@@ -131,9 +131,10 @@ class Errand:
             path=upstream.prefix + self.format.upstream_path(asked, sending),
             headers=wire_headers.to_upstream(
                 self.client,
+                dialect=self.format.DIALECT,
                 credential=credential,
                 request_id=self.call,
-                is_stream=asked.is_stream,
+                is_stream=asked.is_stream and not asked.is_array,
             ),
             body=self.format.outgoing(asked, sending),
             deadlines=Deadlines(

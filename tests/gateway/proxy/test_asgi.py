@@ -43,8 +43,8 @@ def code(answer: bytes) -> str:
 
 async def test_a_path_that_is_not_governed_is_not_proxied(office: Client) -> None:
     openai = await office.http.post("/v1/files", json={})
-    anthropic = await office.http.post("/v1/messages", json={})
-    gemini = await office.http.post("/v1beta/models/x:generateContent", json={})
+    anthropic = await office.http.post("/v1/messages/batches", json={})
+    gemini = await office.http.post("/v1beta/models/x:predict", json={})
 
     assert (openai.status_code, openai.json()["error"]["code"]) == (404, "not_found")
     assert anthropic.json()["type"] == "error"

@@ -111,7 +111,7 @@ def test_only_blocking_budgets_are_hard() -> None:
 
 
 def test_a_filter_holds_when_any_possible_target_matches() -> None:
-    targets = catalog().targets("m")
+    targets = catalog().targets("m", "openai_chat")
 
     assert may_match({}, "m", targets)
     assert may_match({"model": ["m"]}, "m", targets)
@@ -158,8 +158,8 @@ def test_the_ceiling_is_the_dearest_of_all_targets_and_reachable_tiers() -> None
         routes=[{"name": "r", "targets": targets}],
     )
 
-    low = made.ceiling(made.targets("r"), 1000, None, NOW)
-    high = made.ceiling(made.targets("r"), 1001, None, NOW)
+    low = made.ceiling(made.targets("r", "openai_chat"), 1000, None, NOW)
+    high = made.ceiling(made.targets("r", "openai_chat"), 1001, None, NOW)
 
     assert low is not None
     assert high is not None
@@ -170,13 +170,13 @@ def test_the_ceiling_is_the_dearest_of_all_targets_and_reachable_tiers() -> None
 def test_one_target_without_a_price_leaves_no_ceiling() -> None:
     made = catalog()
 
-    assert made.ceiling(made.targets("m"), 10, None, NOW) is None
+    assert made.ceiling(made.targets("m", "openai_chat"), 10, None, NOW) is None
 
 
 def test_a_price_is_chosen_by_its_dates() -> None:
     old = price(1, "m", {"base": {"input": "1"}}, to_ms=NOW)
     new = price(2, "m", {"base": {"input": "2"}}, from_ms=NOW)
-    [target] = catalog(prices=[old, new]).targets("m")
+    [target] = catalog(prices=[old, new]).targets("m", "openai_chat")
 
     versions = [target.price_at(ms) for ms in (NOW - 1, NOW)]
 
@@ -184,4 +184,4 @@ def test_a_price_is_chosen_by_its_dates() -> None:
 
 
 def test_an_unknown_model_has_no_targets() -> None:
-    assert catalog().targets("unknown") == ()
+    assert catalog().targets("unknown", "openai_chat") == ()

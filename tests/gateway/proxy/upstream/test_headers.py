@@ -33,11 +33,16 @@ def test_nothing_of_the_client_reaches_the_provider_but_what_is_listed() -> None
         b"user-agent": b"evil",
         b"content-type": b"text/plain",
         b"anthropic-version": b"2023-06-01",
-        b"openai-beta": b"a\tb",
+        b"anthropic-beta": b"a\tb",
+        b"openai-beta": b"assistants=v2",
     }
 
     found = headers.to_upstream(
-        client, credential=[(b"authorization", b"Bearer sk")], request_id="r-1", is_stream=True
+        client,
+        dialect="anthropic",
+        credential=[(b"authorization", b"Bearer sk")],
+        request_id="r-1",
+        is_stream=True,
     )
 
     assert dict(found) == {
@@ -48,6 +53,24 @@ def test_nothing_of_the_client_reaches_the_provider_but_what_is_listed() -> None
         b"authorization": b"Bearer sk",
         b"anthropic-version": b"2023-06-01",
     }
+
+
+def test_a_version_is_named_where_the_provider_wants_one_and_the_client_names_none() -> None:
+    def sent(dialect: str, **client: str) -> dict[bytes, bytes]:
+        said = {name.replace("_", "-").encode(): value.encode() for name, value in client.items()}
+        found = headers.to_upstream(
+            said, dialect=dialect, credential=[], request_id="r", is_stream=False
+        )
+        return {name: value for name, value in found if name.startswith((b"anthropic", b"openai"))}
+
+    assert sent("anthropic") == {b"anthropic-version": b"2023-06-01"}
+    newer = {"anthropic_version": "2027-01-01", "anthropic_beta": "context-1m-2025-08-07"}
+    assert sent("anthropic", **newer) == {
+        b"anthropic-version": b"2027-01-01",
+        b"anthropic-beta": b"context-1m-2025-08-07",
+    }
+    assert sent("openai", openai_beta="assistants=v2") == {b"openai-beta": b"assistants=v2"}
+    assert sent("gemini", **newer) == {}
 
 
 def test_nothing_of_the_provider_reaches_the_client_but_what_is_listed() -> None:
