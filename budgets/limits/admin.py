@@ -120,7 +120,7 @@ class BudgetAdmin(ScopedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Ask for what a new budget covers; show of an old one how it stands."""
         money_fields = {"fields": ["limit", "reason", "enforcement"]}
-        more = {"fields": ["owner", "wait_ms"], "classes": ["collapse"]}
+        more = {"fields": ["owner", "wait_ms", "is_clamped"], "classes": ["collapse"]}
         if obj is None:
             when = {"fields": ["period", ("starts_on", "ends_on"), "time_zone"]}
             return [

@@ -75,6 +75,11 @@ class Budget(TenantModel):
         default=2000,
         help_text=_("How long a call waits when only open calls stand in its way."),
     )
+    is_clamped = models.BooleanField(
+        _("shorten answers to what is left"),
+        default=False,
+        help_text=_("Blocking budgets: a call gets a shorter answer before it is refused."),
+    )
     owner = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("owner")
     )

@@ -66,13 +66,13 @@ def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: 
 
 
 def change(budget: Budget, *, by: Actor) -> None:
-    """Save what may change in place (name, enforcement, wait, owner), in force at once.
+    """Save what may change in place (name, enforcement, wait, shortening, owner), in force at once.
 
     What a budget covers and how it cuts time never changes: its periods counted by that.
     """
     policy.changed(required())
     before = trail.snapshot(Budget.objects.get(pk=budget.pk))
-    budget.save(update_fields=["name", "enforcement", "wait_ms", "owner"])
+    budget.save(update_fields=["name", "enforcement", "wait_ms", "is_clamped", "owner"])
     relimit(budget)
     after = trail.snapshot(budget)
     if before != after:

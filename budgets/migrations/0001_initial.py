@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 ('time_zone', models.CharField(blank=True, default='', help_text="Empty: the organization's.", max_length=64, verbose_name='time zone')),
                 ('enforcement', models.CharField(choices=[('observe', 'observe'), ('warn', 'warn'), ('block', 'block'), ('elastic', 'elastic')], default='warn', max_length=16, verbose_name='enforcement')),
                 ('wait_ms', models.PositiveIntegerField(default=2000, help_text='How long a call waits when only open calls stand in its way.', verbose_name='wait for open calls (ms)')),
+                ('is_clamped', models.BooleanField(default=False, help_text='Blocking budgets: a call gets a shorter answer before it is refused.', verbose_name='shorten answers to what is left')),
                 ('archived_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         InstallSQL("gateway/keys/lookup.sql", "7bdde95d08fe6aca"),
         InstallSQL("gateway/keys/used.sql", "f4be9f8d087664d7"),
-        InstallSQL("gateway/routes/catalog.sql", "a5af83131ba2775f"),
+        InstallSQL("gateway/routes/catalog.sql", "7dc3a6cd624248b5"),
         InstallSQL("gateway/upstreams/secret.sql", "b69d8b81ce93b77c"),
         InstallSQL("gateway/workers/beat.sql", "c7666d7db3b41938"),
         InstallSQL("gateway/workers/v1_workers.sql", "cddb24a69fb55482"),

@@ -111,18 +111,30 @@ def hold(bounded: Bound, ceiling: Rates) -> Decimal:
 
 
 def fitted(bounded: Bound, ceiling: Rates, available: Decimal) -> Bound | None:
-    """Lower the output until the hold fits into `available`; None when 16 tokens do not fit."""
-    if bounded.max_output is None or hold(bounded.with_output(LEAST_OUTPUT), ceiling) > available:
-        return None
-    per_output = _dearest(ceiling, bounded.output_classes) * bounded.choices * PER_MILLION
-    if not per_output:
+    """Lower the output until the hold fits into `available`; None when the least does not fit."""
+    if hold(bounded, ceiling) <= available:
         return bounded
+    most = _most(bounded)
+    per_output = _dearest(ceiling, bounded.output_classes) * bounded.choices * PER_MILLION
+    if not per_output or hold(least(bounded), ceiling) > available:
+        return None
     room = available - hold(bounded.with_output(0), ceiling)
-    most = min(bounded.max_output, int(room / per_output))
-    lowered = bounded.with_output(max(LEAST_OUTPUT, most))
-    while hold(lowered, ceiling) > available and lowered.max_output is not None:
-        lowered = bounded.with_output(lowered.max_output - 1)  # the division may have rounded up
-    return lowered
+    tokens = max(min(LEAST_OUTPUT, most), min(most, int(room / per_output)))
+    while hold(bounded.with_output(tokens), ceiling) > available:
+        tokens -= 1  # the division may have rounded up
+    return bounded.with_output(tokens)
+
+
+def least(bounded: Bound) -> Bound:
+    """Return the bound of the shortest answer that is worth asking for."""
+    return bounded.with_output(min(LEAST_OUTPUT, _most(bounded)))
+
+
+def _most(bounded: Bound) -> int:
+    """Return the most output tokens of one choice, stated or not."""
+    if bounded.max_output is not None:
+        return bounded.max_output
+    return (bounded.output_tokens - bounded.extra_output) // bounded.choices
 
 
 def _input(size: Size, limits: Limits) -> tuple[int, str | None]:

@@ -39,7 +39,7 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'scope', b.scope, 'scope_id', b.scope_id,
                  'scope_value', b.scope_value, 'filters', b.filters, 'period', b.period, 'calendar', b.calendar,
                  'time_zone', coalesce(nullif(b.time_zone, ''), o.time_zone), 'enforcement', b.enforcement,
-                 'wait_ms', b.wait_ms, 'periods', (
+                 'wait_ms', b.wait_ms, 'is_clamped', b.is_clamped, 'periods', (
                    SELECT coalesce(jsonb_agg(jsonb_build_object('id', q.id,
                             'starts_ms', floor(extract(epoch FROM q.starts_at) * 1000)::bigint,
                             'ends_ms', floor(extract(epoch FROM q.ends_at) * 1000)::bigint) ORDER BY q.starts_at), '[]')

@@ -42,6 +42,7 @@ DEFINERS = {
     "gateway_beat",
     "gateway_catalog",
     "gateway_lookup",
+    "gateway_room",
     "gateway_secret",
     "gateway_used",
 }

@@ -16,6 +16,7 @@ SECRET = "SELECT gateway_secret(%s::jsonb)::text"  # noqa: S105  a statement
 USED = "SELECT gateway_used(%s::jsonb)::text"
 PERIOD = "SELECT budgets_period(%s::jsonb)::text"
 BEAT = "SELECT gateway_beat(%s::jsonb)::text"
+ROOM = "SELECT gateway_room(%s::jsonb)::text"
 EXPIRE = "SELECT budgets_expire(%s::jsonb)::text"
 ATTEMPTS = "SELECT gateway_attempt(%s::jsonb)::text"
 SETTLE = "SELECT count(*)::text FROM budgets_settle(%s::jsonb)"
@@ -99,6 +100,7 @@ class BudgetRow(msgspec.Struct):
     time_zone: str
     enforcement: str
     wait_ms: int
+    is_clamped: bool = False
     scope_id: str | None = None
     scope_value: str = ""
     filters: dict[str, Any] = {}
@@ -151,6 +153,14 @@ class PricesRow(msgspec.Struct):
 
     price_revision: str
     prices: list[dict[str, Any]]
+
+
+class RoomRow(msgspec.Struct):
+    """What a hard budget has left, with and without what open calls hold."""
+
+    budget_id: str
+    room: str
+    firm: str
 
 
 class SecretRow(msgspec.Struct):
@@ -228,6 +238,11 @@ class Lookup:
     async def period(self, question: Mapping[str, str]) -> int | None:
         """Open a period of a budget, or find it; None when the budget is archived."""
         return msgspec.json.decode(await self._pool.ask(PERIOD, question), type=int | None)
+
+    async def room(self, organization_id: str, periods: Sequence[int]) -> list[RoomRow]:
+        """Return what the hard ones of some periods have left."""
+        question = {"organization_id": organization_id, "periods": periods}
+        return msgspec.json.decode(await self._pool.ask(ROOM, question), type=list[RoomRow])
 
     async def beat(self, worker: Mapping[str, Any]) -> list[str]:
         """Say that this process lives, set the clock, return who lives."""

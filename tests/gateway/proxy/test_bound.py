@@ -139,6 +139,29 @@ def test_a_clamped_call_fits_and_uses_what_is_there(available: Decimal, choices:
         assert hold(found.with_output(found.max_output + 1), RATES) > available
 
 
+def test_fitting_never_raises_what_was_asked_for() -> None:
+    short = bound(replace(ASKED, max_output=5), SIZE, NONE)
+
+    assert fitted(short, RATES, hold(short, RATES)) == short
+    assert fitted(short, RATES, hold(short, RATES) - Decimal("0.000000000001")) is None
+
+
+def test_an_answer_without_a_stated_limit_gets_one_to_fit() -> None:
+    whole = bound(replace(ASKED, max_output=None), SIZE, Limits(context_window=1000))
+
+    found = fitted(whole, RATES, hold(whole.with_output(300), RATES))
+
+    assert found is not None
+    assert (whole.max_output, found.max_output) == (None, 300)
+
+
+def test_what_has_no_output_is_not_shortened() -> None:
+    vectors = bound(ASKED, replace(SIZE, output_classes=()), NONE)
+
+    assert fitted(vectors, RATES, hold(vectors, RATES)) == vectors
+    assert fitted(vectors, RATES, Decimal(0)) is None
+
+
 TWO_LIMITS = b"""{"model":"m","messages":[{"role":"user","content":"hi"}],
 "max_tokens":1,"max_tokens":100000}"""
 

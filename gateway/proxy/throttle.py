@@ -1,0 +1,87 @@
+"""Rate limits of one call: who sets them, what it counts for, and the refusal that names the limit."""
+
+from gateway.proxy.answer import RefusedError
+from gateway.proxy.bound import Bound
+from gateway.proxy.bridge.catalog import Catalog
+from gateway.proxy.bridge.lookup import KeyRow, LimitRow
+from gateway.proxy.protocols.wire import Asked
+from gateway.proxy.rate_limits.limits import RateLimits
+from gateway.proxy.rate_limits.verdict import Subject, Verdict
+
+UNSTATED = 4096  # output tokens counted at first for a call that states no limit of its own
+UNITS = {
+    "requests": ("requests_per_minute", "requests per minute"),
+    "tokens": ("tokens_per_minute", "tokens per minute"),
+    "streams": ("concurrent_streams", "streams at a time"),
+}
+
+
+def subjects(catalog: Catalog, key: KeyRow, center: str | None) -> tuple[Subject, ...]:
+    """Return who limits the calls of a key that are booked to a cost center; kept while it holds."""
+    found: tuple[Subject, ...] | None = catalog.limited.get((key.id, center))
+    if found is None:
+        rows = catalog.row.limits
+        found = tuple(
+            subject
+            for subject in (
+                _subject(f"api_key:{key.id}", key),
+                *(
+                    _subject(f"cost_center:{center}", row)
+                    for row in rows
+                    if center is not None and row.cost_center_id == center
+                ),
+                *(_subject("organization", row) for row in rows if row.cost_center_id is None),
+            )
+            if subject[1:] != (None, None, None)
+        )
+        catalog.limited[key.id, center] = found
+    return found
+
+
+def tokens(asked: Asked, bounded: Bound) -> int:
+    """Return what a call counts for until it has ended: its input, and the output it asked for."""
+    output = bounded.output_tokens
+    if asked.max_output is None:
+        output = min(output, UNSTATED)
+    return bounded.input_tokens + output
+
+
+async def take(
+    limits: RateLimits,
+    catalog: Catalog,
+    found: tuple[Subject, ...],
+    *,
+    tokens: int,
+    is_stream: bool,
+) -> Verdict:
+    """Count a call against its limits; raise RefusedError when one of them is exceeded."""
+    organization = catalog.row.organization.id
+    verdict = await limits.take(organization, found, tokens=tokens, is_stream=is_stream)
+    if not verdict.is_allowed:
+        raise refusal(verdict, catalog)
+    return verdict
+
+
+def refusal(verdict: Verdict, catalog: Catalog) -> RefusedError:
+    """Return the refusal of a call that exceeds a limit, which it names."""
+    subject = verdict.refuser
+    scope, _, number = subject.name.partition(":")
+    unit, words = UNITS[verdict.exceeded]
+    limit = getattr(subject, verdict.exceeded)
+    center = catalog.centers_by_id.get(number)
+    whose = {
+        "api_key": "this API key",
+        "cost_center": f"the cost center {center.code if center else number!r}",
+        "organization": "the organization",
+    }[scope]
+    return RefusedError(
+        "rate_limited",
+        f"The limit of {whose} is {limit} {words}; try again in {verdict.retry_after} s.",
+        retry_after=verdict.retry_after,
+        headers=verdict.headers(),
+        limit={"scope": scope, "unit": unit, "limit": limit},
+    )
+
+
+def _subject(name: str, row: KeyRow | LimitRow) -> Subject:
+    return Subject(name, row.requests_per_minute, row.tokens_per_minute, row.concurrent_streams)
