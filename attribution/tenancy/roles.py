@@ -38,6 +38,7 @@ class Rule:
 PUBLIC = Rule(frozenset({ANYONE}))
 PUBLIC_FORM = Rule(frozenset({ANYONE}), frozenset({ANYONE}))
 KEYED = Rule(frozenset({PROGRAM}), frozenset({PROGRAM}))  # the view asks for the key
+FIGURES = Rule(EVERYBODY | {PROGRAM}, frozenset({PROGRAM}))  # the view admits people by role
 PERSONAL_FORM = Rule(frozenset({PERSON}), frozenset({PERSON}))
 
 TABLE: dict[str, Rule] = {
@@ -46,6 +47,8 @@ TABLE: dict[str, Rule] = {
     "attribution:language-choose": PUBLIC_FORM,
     "attribution:theme-choose": PUBLIC_FORM,
     "attribution:organization-switch": PERSONAL_FORM,
+    "attribution:costs-analyze": FIGURES,
+    "attribution:costs-summarize": FIGURES,
     "budgets:overview-show": Rule(EVERYBODY),
     "budgets:overview-table": Rule(EVERYBODY),
     "budgets:overview-download": Rule(EVERYBODY),
