@@ -9,7 +9,7 @@ from attribution.isolation.transaction import tenant
 from attribution.tenancy.access import every_organization
 from budgets.limits import revisions
 from budgets.notifications import delivery, gathering
-from budgets.reservations import books
+from budgets.reservations import books, reratings
 
 
 @shared_task
@@ -38,6 +38,19 @@ def open_periods_of(organization_id: str) -> None:
     """Open the coming budget periods of one organization."""
     with tenant(UUID(organization_id)):
         revisions.ensure_periods(timezone.now())
+
+
+@shared_task
+def carry_on_reratings() -> None:
+    """Carry on the re-ratings of every organization."""
+    for organization_id in every_organization():
+        carry_on_reratings_of.apply_async((str(organization_id),), expires=10)
+
+
+@shared_task
+def carry_on_reratings_of(organization_id: str) -> None:
+    """Finish the open re-ratings of one organization."""
+    reratings.carry_on(UUID(organization_id))
 
 
 @shared_task

@@ -38,6 +38,7 @@ app.conf.beat_schedule = {
     "advance rollups": every("attribution.tasks.advance_rollups", seconds=1),
     "deliver notifications": every("budgets.tasks.deliver_notifications", seconds=2),
     "open the next budget periods": every("budgets.tasks.open_periods", seconds=300),
+    "carry on re-ratings": every("budgets.tasks.carry_on_reratings", seconds=10),
     "verify the books": every("budgets.tasks.verify_books", seconds=60),
     "seal the audit trail": every("attribution.tasks.seal_audit", seconds=60),
     "make partitions ahead": every("attribution.tasks.make_partitions", seconds=3600),

@@ -445,6 +445,10 @@ class Migration(migrations.Migration):
             model_name='usagerecord',
             index=models.Index(condition=models.Q(('state', 'held')), fields=['worker_id', 'deadline_at'], name='usage_record_open'),
         ),
+        migrations.AddIndex(
+            model_name='usagerecord',
+            index=models.Index(condition=models.Q(('cost', None), ('state', 'settled')), fields=['organization', 'id'], name='usage_record_unpriced'),
+        ),
         migrations.AddConstraint(
             model_name='usagerecord',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['held', 'settled', 'released', 'uncertain', 'denied'])), name='usage_record_state_known'),

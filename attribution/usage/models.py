@@ -137,6 +137,11 @@ class UsageRecord(TenantModel):
                 condition=models.Q(state="held"),
                 name="usage_record_open",
             ),
+            models.Index(
+                fields=["organization", "id"],
+                condition=models.Q(state="settled", cost=None),
+                name="usage_record_unpriced",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from budgets.limits.models import BudgetPeriod
 from budgets.reservations.models import Reservation
 from budgets.reservations.repricing import Correction, Desk, month_of
 
-PAGE = 1_000  # calls of one transaction
+PAGE = 500  # calls of one transaction: admissions wait for their periods meanwhile
 NOTHING = Decimal(0)
 
 
@@ -75,6 +75,14 @@ class Figures:
         self.tokens += sum(correction.call.tokens.values())
         self.was = money.EXACT.add(self.was, correction.call.cost or NOTHING)
         self.cost = money.EXACT.add(self.cost, correction.cost.total)
+
+    def merge(self, other: "Figures") -> None:
+        """Count what others counted."""
+        self.calls += other.calls
+        self.unpriced += other.unpriced
+        self.tokens += other.tokens
+        self.was = money.EXACT.add(self.was, other.was)
+        self.cost = money.EXACT.add(self.cost, other.cost)
 
 
 @dataclass(frozen=True, slots=True, order=True)
