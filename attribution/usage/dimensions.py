@@ -1,5 +1,8 @@
 """Who a call is for and what for: header, then body, then the key's default, then the house's."""
 
+import hashlib
+import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +43,8 @@ DIMENSION_KEYS = frozenset(
 OPENAI_FIELDS = frozenset({"user", "metadata", "safety_identifier"})
 ANTHROPIC_FIELDS = frozenset({"metadata.user_id"})
 GEMINI_FIELDS: frozenset[str] = frozenset()
+# what coding agents pack into `metadata.user_id`: since 2026 an object, before that one text
+PACKED = re.compile(r"(user_[0-9a-f]+)_account_([0-9a-f-]*)_session_([0-9a-f-]+)")
 
 
 class AttributionError(ValueError):
@@ -117,7 +122,8 @@ def resolve(
     provider_fields: frozenset[str] = OPENAI_FIELDS,
 ) -> Dimensions:
     """Say who and what a call is for; header names are lower-case."""
-    found = {name: _choose(name, headers, body, key) for name in NAMES}
+    said = _unpacked(body)
+    found = {name: _choose(name, headers, said, key) for name in NAMES}
     center, origin = found["cost_center"]
     if center is None and house.cost_center:
         center, origin = house.cost_center, "organization"
@@ -175,9 +181,45 @@ def _value(name: str, given: object, source: str) -> str | None:
         raise AttributionError(f"{source} must be text", code="invalid_request", param=source)
     text = clean(given)
     if len(text) > MAX_LENGTH and name in IDENTITIES:
+        if source in OPENAI_FIELDS or source in ANTHROPIC_FIELDS:
+            return _shortened(text)  # the provider takes it, so a program may have it
         message = f"{source} is longer than {MAX_LENGTH} characters"
         raise AttributionError(message, code="invalid_request", param=source)
     return text[:MAX_LENGTH] or None
+
+
+def _shortened(text: str) -> str:
+    """Return an identity that is too long so that two of them stay two."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{text[: MAX_LENGTH - 17]}~{digest}"
+
+
+def _unpacked(body: Mapping[str, object]) -> Mapping[str, object]:
+    """Tell the user from the session where a coding agent packs both into one field."""
+    metadata = _metadata(body)
+    given = metadata.get("user_id")
+    if not isinstance(given, str):
+        return body
+    if found := PACKED.fullmatch(given):
+        device, account, session = found.groups()
+    elif given.startswith("{"):
+        device, account, session = _members(given)
+    else:
+        return body
+    user = account or device or given
+    return {**body, "metadata": {"session_id": session, **metadata, "user_id": user}}
+
+
+def _members(text: str) -> tuple[str, str, str]:
+    """Return device, account and session of an agent's object; empty where it is another one."""
+    try:
+        packed = json.loads(text)
+    except (ValueError, RecursionError):
+        packed = None
+    names = ("device_id", "account_uuid", "session_id")
+    found = [packed.get(name) if isinstance(packed, dict) else "" for name in names]
+    device, account, session = (one if isinstance(one, str) else "" for one in found)
+    return device, account, session
 
 
 def _tags(

@@ -206,3 +206,32 @@ def test_the_rules_of_a_key_are_read_from_its_columns() -> None:
     assert rules.pinned == {"user_id"}
     assert rules.allowed == {"cost_center": frozenset({"RND", "SALES"})}
     assert dimensions.key_rules({**columns, "allowed_cost_centers": []}, None).allowed == {}
+
+
+@pytest.mark.parametrize(
+    ("packed", "user", "session"),
+    [
+        ('{"device_id":"d1","account_uuid":"","session_id":"s1"}', "d1", "s1"),
+        ('{"device_id":"d1","account_uuid":"a1","session_id":"s1"}', "a1", "s1"),
+        ("user_ab12_account__session_5-6", "user_ab12", "5-6"),
+        ("user_ab12_account_3-4_session_5-6", "3-4", "5-6"),
+        ('{"name":"ann"}', '{"name":"ann"}', None),
+        ("{not json", "{not json", None),
+        ("ann", "ann", None),
+    ],
+)
+def test_a_coding_agent_s_user_and_session_are_told_apart(
+    packed: str, user: str, session: str | None
+) -> None:
+    found = resolve({}, {"metadata": {"user_id": packed}})
+
+    assert (found.user_id, found.session_id) == (user, session)
+
+
+@pytest.mark.parametrize("name", ["user", "safety_identifier"])
+def test_a_long_identity_in_a_field_of_the_provider_is_taken_and_stays_itself(name: str) -> None:
+    first, second = [resolve({}, {name: "u" * 200 + end}).user_id for end in "ab"]
+
+    assert first is not None
+    assert len(first) == dimensions.MAX_LENGTH
+    assert first != second
