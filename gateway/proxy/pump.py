@@ -261,12 +261,13 @@ class Pump:
         meter = plan.format.meter(plan.asked)
         code = await self._relayed(response, meter)
         self._is_sending = False
-        seen = meter.seen
-        if seen.is_error and seen.usage is None and not seen.events:
+        seen, carried = meter.seen, self._carried(response.status, code)
+        is_free = carried.target.upstream.row.is_error_unbilled or not seen.events
+        if seen.is_error and seen.usage is None and is_free:
             settlement = self._unpaid(response.status)
         else:
             more = self._one_second(seen) if code else 0
-            settlement = bill(self._carried(response.status, code), seen, more_output=more)
+            settlement = bill(carried, seen, more_output=more)
         await self._settle(settlement)
         if code not in {"", "client_gone"}:
             await self.relay.put(self._error_event(code))
