@@ -3,4 +3,7 @@
 from django.urls import include, path
 
 app_name = "attribution"
-urlpatterns = [path("", include("attribution.tenancy.urls"))]
+urlpatterns = [
+    path("", include("attribution.tenancy.urls")),
+    path("", include("attribution.reports.urls")),
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from urllib.parse import urlencode
 from uuid import UUID
@@ -77,6 +77,24 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Span(Range):
+    """A range between two instants, each on a full hour: rollups tell nothing finer apart."""
+
+    starts: datetime
+    ends: datetime
+
+    @property
+    def starts_at(self) -> datetime:
+        """Return the first instant."""
+        return self.starts
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return the instant after the last."""
+        return self.ends
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """A range, the cost centers chosen (by code), and those a person is narrowed to, if any.
 
@@ -146,6 +164,44 @@ def named(name: str, *, today: date, zone: ZoneInfo) -> Range:
     return Range(name, following - timedelta(days=DAYS[name]), following, zone)
 
 
+def span(start: str, end: str, *, zone: ZoneInfo, at: datetime) -> Range:
+    """Read two bounds, days or instants: a day counts whole, an instant is exact and half open.
+
+    Without them, the last 30 days.
+    """
+    usual = named(DEFAULT, today=calendar.local_day(at, zone), zone=zone)
+    starts = _bound("start", start, zone, is_end=False) if start else usual.starts_at
+    ends = _bound("end", end, zone, is_end=True) if end else usual.ends_at
+    if starts >= ends:
+        raise FilterError("start: is not before end")
+    if ends - starts > LONGEST + timedelta(hours=2):  # a year's days, one of 25 hours among them
+        raise FilterError("end: more than a year after start")
+    first = calendar.local_day(starts, zone)
+    last = calendar.local_day(ends - timedelta(microseconds=1), zone)
+    return Span("custom", first, last + timedelta(days=1), zone, starts, ends)
+
+
+def _bound(name: str, text: str, zone: ZoneInfo, *, is_end: bool) -> datetime:
+    """Read a bound; a `+` that arrived as a blank is meant as it was."""
+    if len(text) <= 10:
+        day = _day({name: text}, name)
+        return calendar.day_start(day + timedelta(days=is_end), zone)
+    try:
+        instant = datetime.fromisoformat(text[:11] + text[11:].replace(" ", "+"))
+    except ValueError as error:
+        raise FilterError(f"{name}: {text[:40]}") from error
+    if not 2000 <= instant.year < 2100:
+        raise FilterError(f"{name}: {text[:40]}")
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=zone)
+    if all(_is_within_hour(instant.astimezone(grid)) for grid in (UTC, zone)):
+        raise FilterError(f"{name}: {text[:40]} is not on a full hour")
+    return instant.astimezone(UTC)
+
+
+def _is_within_hour(instant: datetime) -> bool:
+    return bool(instant.minute or instant.second or instant.microsecond)
+
+
 def _custom(query: Query, zone: ZoneInfo) -> Range:
     first, last = (_day(query, name) for name in ("from", "to"))
     if first > last:
@@ -155,7 +211,7 @@ def _custom(query: Query, zone: ZoneInfo) -> Range:
     return Range("custom", first, last + timedelta(days=1), zone)
 
 
-def _day(query: Query, name: str) -> date:
+def _day(query: Query | Mapping[str, str], name: str) -> date:
     text = str(query.get(name) or "")
     try:
         day = date.fromisoformat(text)

@@ -1,5 +1,6 @@
 """How long calls took: averages and percentiles per model, from histograms that merge by adding."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -50,10 +51,8 @@ def by_model(filters: Filters, *, models: int) -> list[Latency]:
     kept = {row["value"] for row in _most_called(timed, models)}
     kind = "hour" if filters.range.is_hourly else "day"
     interval = Trunc("bucket", kind, tzinfo=filters.range.zone)
-    percentiles = {
-        (row["interval"], row["model"]): middle(row["step"])
-        for row in _percentile_steps(filters, interval, kept)
-    }
+    steps = histogram(filters).filter(model__in=kept).annotate(interval=interval)
+    p95 = percentiles(steps, ["interval", "model"], P95)
     rows = (
         timed.filter(value__in=kept)
         .annotate(interval=interval)
@@ -67,10 +66,41 @@ def by_model(filters: Filters, *, models: int) -> list[Latency]:
             model=row["value"],
             calls=row["counted"],
             average_ms=Decimal(row["waited"]) / row["counted"],
-            p95_ms=percentiles.get((row["interval"], row["value"])),
+            p95_ms=p95.get((row["interval"], row["value"])),
         )
         for row in rows
     ]
+
+
+def histogram(filters: Filters) -> QuerySet[LatencyRollup]:
+    """Return how many calls of the range and the cost centers took how long."""
+    rows = LatencyRollup.objects.filter(
+        bucket__gte=filters.range.starts_at, bucket__lt=filters.range.ends_at
+    )
+    chosen = filters.cost_center_ids
+    return rows if chosen is None else rows.filter(cost_center_id__in=chosen)
+
+
+def percentiles(
+    rows: QuerySet[LatencyRollup], group: Sequence[str], share: Decimal
+) -> dict[tuple[Any, ...], Decimal]:
+    """Return, per group, the latency that this share of the calls did not exceed."""
+    columns = [F(name) for name in group] or None
+    earlier = RowRange(start=None, end=-1)
+    found = (
+        rows.values(*group, "step")
+        .annotate(counted=Sum("calls"))
+        .annotate(
+            rank=Window(RunningSum(F("counted") * share), partition_by=columns),
+            reached=Window(RunningSum("counted"), partition_by=columns, order_by="step"),
+            before=Window(
+                RunningSum("counted"), partition_by=columns, order_by="step", frame=earlier
+            ),
+        )
+        .filter(Q(before__lt=F("rank")) | Q(before=None), reached__gte=F("rank"))
+        .values(*group, "step")
+    )
+    return {tuple(row[name] for name in group): middle(row["step"]) for row in found}
 
 
 def _timed(filters: Filters) -> QuerySet[Rollup]:
@@ -89,29 +119,4 @@ def _most_called(timed: QuerySet[Rollup], models: int) -> QuerySet[Any, Any]:
         timed.values("value")
         .annotate(counted=Sum("latency_calls"))
         .order_by("-counted", "value")[:models]
-    )
-
-
-def _percentile_steps(filters: Filters, interval: Trunc, models: set[str]) -> QuerySet[Any, Any]:
-    """Return, per interval and model, the one step that the 95th of a hundred calls falls into."""
-    rows = LatencyRollup.objects.filter(
-        bucket__gte=filters.range.starts_at, bucket__lt=filters.range.ends_at, model__in=models
-    )
-    if filters.cost_center_ids is not None:
-        rows = rows.filter(cost_center_id__in=filters.cost_center_ids)
-    group = [F("interval"), F("model")]
-    earlier = RowRange(start=None, end=-1)
-    return (
-        rows.annotate(interval=interval)
-        .values("interval", "model", "step")
-        .annotate(counted=Sum("calls"))
-        .annotate(
-            rank=Window(RunningSum(F("counted") * P95), partition_by=group),
-            reached=Window(RunningSum("counted"), partition_by=group, order_by="step"),
-            before=Window(
-                RunningSum("counted"), partition_by=group, order_by="step", frame=earlier
-            ),
-        )
-        .filter(Q(before__lt=F("rank")) | Q(before=None), reached__gte=F("rank"))
-        .values("interval", "model", "step")
     )

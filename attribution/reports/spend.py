@@ -57,7 +57,7 @@ class UserCost:
 
 def totals(filters: Filters) -> Totals:
     """Return the sums over the range."""
-    sums = _rows(filters, Facet.MODEL).aggregate(
+    sums = rows(filters, Facet.MODEL).aggregate(
         calls=Sum("calls", default=0),
         unpriced_calls=Sum("unpriced_calls", default=0),
         estimated_calls=Sum("estimated_calls", default=0),
@@ -70,14 +70,16 @@ def totals(filters: Filters) -> Totals:
 
 def by_day(filters: Filters) -> list[DayCost]:
     """Return cost per local day and cost center, oldest first."""
-    rows = (
-        _rows(filters, Facet.MODEL)
+    found = (
+        rows(filters, Facet.MODEL)
         .annotate(day=TruncDate("bucket", tzinfo=filters.range.zone))
         .values("day", "cost_center_id")
         .annotate(cost=Sum("usd_amount"), counted=Sum("calls"))
         .order_by("day", "cost_center_id")
     )
-    return [DayCost(row["day"], row["cost_center_id"], row["cost"], row["counted"]) for row in rows]
+    return [
+        DayCost(row["day"], row["cost_center_id"], row["cost"], row["counted"]) for row in found
+    ]
 
 
 def by_cost_center(days: list[DayCost]) -> dict[UUID | None, Decimal]:
@@ -90,8 +92,8 @@ def by_cost_center(days: list[DayCost]) -> dict[UUID | None, Decimal]:
 
 def top_users(filters: Filters, *, limit: int) -> list[UserCost]:
     """Return the users that cost most, per cost center."""
-    rows = (
-        _rows(filters, Facet.USER)
+    found = (
+        rows(filters, Facet.USER)
         .values("value", "cost_center_id")
         .annotate(
             cost=Sum("usd_amount"),
@@ -103,14 +105,20 @@ def top_users(filters: Filters, *, limit: int) -> list[UserCost]:
         )
         .order_by("-cost", "-counted", "value", "cost_center_id")[:limit]
     )
-    return [_user(row) for row in rows]
+    return [_user(row) for row in found]
 
 
 def last_day(filters: Filters) -> date | None:
     """Return the newest local day with a call in these cost centers, whatever the range."""
-    rows = _within(Rollup.objects.filter(facet=Facet.MODEL), filters)
-    newest = rows.aggregate(newest=Max("bucket"))["newest"]
+    every = _within(Rollup.objects.filter(facet=Facet.MODEL), filters)
+    newest = every.aggregate(newest=Max("bucket"))["newest"]
     return calendar.local_day(newest, filters.range.zone) if newest else None
+
+
+def rows(filters: Filters, facet: Facet) -> QuerySet[Rollup]:
+    """Return the rollups of the range and the cost centers, told apart by one facet."""
+    bounds = {"bucket__gte": filters.range.starts_at, "bucket__lt": filters.range.ends_at}
+    return _within(Rollup.objects.filter(facet=facet, **bounds), filters)
 
 
 def _user(row: Mapping[str, object]) -> UserCost:
@@ -126,11 +134,6 @@ def _user(row: Mapping[str, object]) -> UserCost:
     )
 
 
-def _rows(filters: Filters, facet: Facet) -> QuerySet[Rollup]:
-    bounds = {"bucket__gte": filters.range.starts_at, "bucket__lt": filters.range.ends_at}
-    return _within(Rollup.objects.filter(facet=facet, **bounds), filters)
-
-
-def _within(rows: QuerySet[Rollup], filters: Filters) -> QuerySet[Rollup]:
+def _within(every: QuerySet[Rollup], filters: Filters) -> QuerySet[Rollup]:
     chosen = filters.cost_center_ids
-    return rows if chosen is None else rows.filter(cost_center_id__in=chosen)
+    return every if chosen is None else every.filter(cost_center_id__in=chosen)
