@@ -92,7 +92,7 @@ def make_cast(*, mark: str) -> Cast:
             price=make_price(model=f"{mark}-model"),
             upstream=upstream,
             route=make_route(name=f"{mark}-route", upstream=upstream),
-            key=make_key(name=f"{mark} key", cost_center=cost_center),
+            key=make_key(name=f"{mark} key", cost_center=cost_center, created_by=users["engineer"]),
             rate_limit=make_rate_limit(cost_center=cost_center, requests_per_minute=600),
             rule=make_rule(
                 budget=budget, name=f"{mark} rule", asked_models=[f"{mark}-model"], to_model=mark

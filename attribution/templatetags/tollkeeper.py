@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
 from attribution import money as exact
+from attribution.tenancy import access
 
 register = template.Library()
 
@@ -107,6 +108,13 @@ def icon(name: str) -> SafeString:
         static("icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def may_open(request: HttpRequest | None, name: str) -> bool:
+    """Say whether the person who looks may open a page; links that lead nowhere are not drawn."""
+    is_placed = bool(getattr(request, "memberships", None))
+    return request is not None and is_placed and access.may(request, "GET", name)
 
 
 @register.simple_tag(takes_context=True)

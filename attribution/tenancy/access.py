@@ -176,6 +176,12 @@ def role_of(request: OrganizationRequest) -> str:
     return roles.OWNER if request.user.is_superuser else request.membership.role
 
 
+def may(request: HttpRequest, method: str, name: str) -> bool:
+    """Say whether this person may use a method at a URL name: what they may not is not shown."""
+    rule = roles.rule(name)
+    return rule is not None and rule.allows(method, _role(request))
+
+
 def refuse_stranger(request: HttpRequest) -> HttpResponseBase:
     """Send a person to sign in; tell a program that it is unknown."""
     is_program = request.headers.get("HX-Request") or (

@@ -9,6 +9,7 @@ EVERYBODY = frozenset({OWNER, FINANCE, MANAGER, ENGINEER, AUDITOR})
 OFFICE = frozenset({OWNER, FINANCE})
 READERS = OFFICE | {MANAGER, AUDITOR}
 CONTROL = OFFICE | {AUDITOR}
+KEEPERS = OFFICE | {ENGINEER}  # of keys: engineers see and replace those that are theirs
 NOBODY: frozenset[str] = frozenset()
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -54,6 +55,12 @@ TABLE: dict[str, Rule] = {
     "budgets:overview-download": Rule(EVERYBODY),
     "budgets:overview-stamp": Rule(EVERYBODY),
     "budgets:usage-record": KEYED,
+    "gateway:key-list": Rule(EVERYBODY),
+    "gateway:key-issue": Rule(OFFICE, OFFICE),
+    "gateway:key-show": Rule(EVERYBODY),
+    "gateway:key-change": Rule(OFFICE, OFFICE),
+    "gateway:key-rotate": Rule(KEEPERS, KEEPERS),
+    "gateway:key-revoke": Rule(KEEPERS, KEEPERS),
     "gateway:health-show": PUBLIC,
     "gateway:health-ready": PUBLIC,
     "gateway:metrics-show": PUBLIC,

@@ -25,11 +25,11 @@ CHANGELIST = "admin:gateway_apikey_changelist"
 
 
 def coverable(request: OrganizationRequest) -> list[tuple[Any, str]]:
-    """Return the keys that a budget may cover."""
+    """Return the keys that a budget may cover, under the id that outlives their secrets."""
     keys = ApiKey.objects.filter(revoked_at=None).order_by("name")
     if access.is_narrowed(request):
         keys = keys.filter(cost_center__in=access.cost_centers(request))
-    return [(key.pk, key.name) for key in keys]
+    return list({key.lineage: key.name for key in keys}.items())
 
 
 SOURCES[Scope.API_KEY] = coverable
@@ -59,14 +59,14 @@ class ApiKeyAdmin(ScopedAdmin):
     form = KeyForm
     is_policy = True
     narrowed_by = "cost_center__department_id"
-    list_display = ["name", "kid", "cost_center", "expires_at", "revoked_at"]
+    list_display = ["name", "kid", "cost_center", "last_used_at", "expires_at", "revoked_at"]
     list_filter = [StateFilter, ("cost_center", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["cost_center"]
     search_fields = ["name", "kid"]
     ordering = ["name"]
     actions = ["rotate", "revoke"]
     fieldsets = [
-        (None, {"fields": ["name", "expires_at"]}),
+        (None, {"fields": ["name", "notes", "expires_at"]}),
         (
             _("Who pays"),
             {
@@ -77,7 +77,10 @@ class ApiKeyAdmin(ScopedAdmin):
                 ]
             },
         ),
-        (_("What it may ask for"), {"fields": ["allowed_models", "max_output_tokens"]}),
+        (
+            _("What it may do"),
+            {"fields": ["scopes", "allowed_models", "max_output_tokens"]},
+        ),
         (
             _("How much at a time"),
             {"fields": ["requests_per_minute", "tokens_per_minute", "concurrent_streams"]},
@@ -112,9 +115,8 @@ class ApiKeyAdmin(ScopedAdmin):
             messages.error(request, gettext("Choose one key that works."))
             return None
         until = timezone.now() + OVERLAP
-        name = f"{chosen[0].name[:52]} {timezone.localdate():%Y-%m-%d}"
         by = access.actor(request)
-        made, secret = keyring.rotate(chosen[0], by=by, name=name, overlap_until=until)
+        made, secret = keyring.rotate(chosen[0], by=by, overlap_until=until)
         shown_once.keep(request, made.name, secret)
         return self._shown(request)
 

@@ -1,7 +1,7 @@
 """API keys: issued, rotated, revoked; every change is audited and acts at the next admission."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -69,14 +69,15 @@ def rotate(
     return successor, text
 
 
-def change(key: ApiKey, *, by: Actor) -> None:
-    """Save what a key may do; it holds from the next admission on."""
+def change(key: ApiKey, *, by: Actor, fields: Collection[str]) -> None:
+    """Save these columns of a key, what it may do; it holds from the next admission on."""
+    if not fields:
+        return
     before = trail.snapshot(ApiKey.objects.get(pk=key.pk))
     policy.changed(required())
-    key.save()
-    after = trail.snapshot(key)
-    if before != after:
-        trail.append("api_key.changed", by=by, on=key, before=before, after=after)
+    key.save(update_fields=fields)
+    after = trail.snapshot(ApiKey.objects.get(pk=key.pk))
+    trail.append("api_key.changed", by=by, on=key, before=before, after=after)
 
 
 def revoke(key: ApiKey, *, by: Actor, at: datetime) -> None:

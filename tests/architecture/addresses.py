@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.cast import Cast
 
+PAGES = {"gateway:key": "gateway_apikey", "gateway:upstream": "gateway_upstream"}
 FIXED = {"panel": "daily", "app_label": "attribution"}
 
 
@@ -30,7 +31,8 @@ class Address:
 
     def row(self, cast: Cast) -> Any:
         """Return the id of the row that an admin URL would name."""
-        rows = self.name.removeprefix("admin:").rpartition("_")[0]
+        rows = PAGES.get(self.name.rpartition("-")[0])
+        rows = rows or self.name.removeprefix("admin:").rpartition("_")[0]
         return rows_of(cast).get(rows, "00000000-0000-4000-8000-000000000000")
 
 

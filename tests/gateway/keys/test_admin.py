@@ -17,6 +17,7 @@ URL = "/admin/gateway/apikey/"
 VALID = {
     "name": "nightly",
     "enrich": "full",
+    "scopes": ["call"],
     "allowed_models": "gpt-4o-mini, claude-*",
 }
 
