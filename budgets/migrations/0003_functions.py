@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/backfill.sql", "10d2e598b3e0ebf3"),
         InstallSQL("budgets/limits/period.sql", "a311798eef7f85c4"),
         InstallSQL("budgets/limits/relimit.sql", "26d1a422aa6a8dd4"),
+        InstallSQL("budgets/limits/standing.sql", "2768a97a9dc32ab6"),
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
         InstallSQL("budgets/reservations/stale.sql", "5c69a6244482704d"),

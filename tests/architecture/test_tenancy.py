@@ -38,6 +38,7 @@ DEFINERS = {
     "budgets_relimit",
     "budgets_rerate",
     "budgets_settle",
+    "budgets_standing",
     "gateway_attempt",
     "gateway_beat",
     "gateway_catalog",

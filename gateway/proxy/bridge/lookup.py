@@ -14,6 +14,7 @@ KEY = "SELECT gateway_lookup(%s::jsonb)::text"
 CATALOG = "SELECT gateway_catalog(%s::jsonb)::text"
 SECRET = "SELECT gateway_secret(%s::jsonb)::text"  # noqa: S105  a statement
 USED = "SELECT gateway_used(%s::jsonb)::text"
+STANDING = "SELECT budgets_standing(%s::jsonb)::text"
 PERIOD = "SELECT budgets_period(%s::jsonb)::text"
 BEAT = "SELECT gateway_beat(%s::jsonb)::text"
 ROOM = "SELECT gateway_room(%s::jsonb)::text"
@@ -148,6 +149,19 @@ class CatalogRow(msgspec.Struct):
     rules: list[Rule] = []  # of budgets that are passed
 
 
+class StandingRow(msgspec.Struct):
+    """How a budget stands; without bounds where its period was not opened yet."""
+
+    id: str
+    is_hard: bool
+    limit: str
+    spent: str
+    held: str
+    uncertain: str
+    starts_ms: int | None = None
+    ends_ms: int | None = None
+
+
 class PricesRow(msgspec.Struct):
     """The shared price list in force."""
 
@@ -234,6 +248,14 @@ class Lookup:
     async def used(self, keys: Sequence[Mapping[str, Any]]) -> None:
         """Note when keys were presented."""
         await self._pool.ask(USED, keys)
+
+    async def standing(
+        self, organization_id: str, budgets: Sequence[str], at_ms: int
+    ) -> list[StandingRow]:
+        """Return how budgets stand at an instant."""
+        question = {"organization_id": organization_id, "budgets": budgets, "at_ms": at_ms}
+        answer = await self._pool.ask(STANDING, question)
+        return msgspec.json.decode(answer, type=list[StandingRow])
 
     async def period(self, question: Mapping[str, str]) -> int | None:
         """Open a period of a budget, or find it; None when the budget is archived."""
