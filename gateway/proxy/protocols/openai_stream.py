@@ -80,13 +80,14 @@ MARKS = frozenset({"id", "type", "index"})
 class Meter:
     """Meters one stream of chat or legacy completions."""
 
-    __slots__ = ("_held", "_hides", "_splitter", "is_complete", "seen")
+    __slots__ = ("_held", "_hides", "_is_finished", "_splitter", "is_complete", "seen")
 
     def __init__(self, *, hides_usage: bool) -> None:
         """Start; with `hides_usage` the client sees the stream without what was asked for it."""
         self.seen = Seen()
         self.is_complete = False
         self._hides = hides_usage
+        self._is_finished = False  # a choice ended: what usage comes now is not a running count
         self._held = Held()
         self._splitter = Splitter()
 
@@ -134,14 +135,22 @@ class Meter:
         if type(chunk.service_tier) is str:
             seen.service_tier = chunk.service_tier
         if chunk.choices:
-            size = sum([visible_bytes(c.delta) + visible_bytes(c.text) for c in chunk.choices])
-            if size:
-                seen.events += 1
-                seen.text_bytes += size
+            self._count(chunk.choices)
         if chunk.x_groq is not NOTHING:
             self._groq(chunk.x_groq)
         if chunk.error is not NOTHING and bytes(chunk.error) != b"null":
             seen.is_error = True
+
+    def _count(self, choices: list[Choice]) -> None:
+        """Count what choices say, and notice when one has said all."""
+        size = 0
+        for choice in choices:
+            size += visible_bytes(choice.delta) + visible_bytes(choice.text)
+            if choice.finish_reason:
+                self._is_finished = True
+        if size:
+            self.seen.events += 1
+            self.seen.text_bytes += size
 
     def _groq(self, raw: msgspec.Raw) -> None:
         """Read the usage that Groq puts beside the chunk."""
@@ -152,23 +161,20 @@ class Meter:
 
     def _pass(self, event: Event, chunk: Chunk) -> bytes:
         """Decide what becomes of an event with or without usage."""
-        if chunk.usage is NOTHING:
-            return self._held.release() + event[0] if self._held else event[0]
-        has_usage = openai_usage.read(chunk.usage, self.seen)
+        has_usage = chunk.usage is not NOTHING and openai_usage.read(chunk.usage, self.seen)
         if self._hides:
-            if has_usage and not chunk.choices:
-                return b""
-            return self._held.release() + without_usage(event)
-        before = self._held.release()
-        if has_usage and is_last(chunk):  # a later event releases it, the end enriches it
+            if chunk.usage is NOTHING:
+                return event[0]
+            return b"" if has_usage and not chunk.choices else without_usage(event)
+        if has_usage and (self._is_finished or not chunk.choices):
+            before = self._held.release()  # a later event releases it, the end enriches it
             self._held.add(event[0], bytes(chunk.usage))
             return before
-        return before + event[0]
-
-
-def is_last(chunk: Chunk) -> bool:
-    """Tell whether the usage of this chunk may be the final one, not a running count."""
-    return not chunk.choices or any(choice.finish_reason for choice in chunk.choices)
+        if not self._held:
+            return event[0]
+        if not chunk.choices:  # something else about the answer, which is over
+            return self._held.add(event[0])
+        return self._held.release() + event[0]
 
 
 def without_usage(event: Event) -> bytes:
