@@ -12,16 +12,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   unequal uuid;
 BEGIN
-WITH item AS MATERIALIZED (
-  SELECT c.*, m.was FROM jsonb_to_recordset(p) AS c(
-    id uuid, state text, cost numeric(24,12), cost_source text, is_estimated boolean, lines jsonb, usage jsonb,
-    input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint,
-    output_tokens bigint, reasoning_tokens bigint, audio_input_tokens bigint, audio_cache_read_tokens bigint,
-    audio_output_tokens bigint, provider text, upstream_id uuid, model_billed text, service_tier text,
-    price_version bigint, attempts int, upstream_request_id text, http_status int, error_code text,
-    first_byte_ms int, total_ms int, reason text, actor_id uuid)
-  JOIN unnest(moved, p_was) AS m(id, was) ON m.id = c.id),
-done AS (
+WITH done AS (
   UPDATE usage_record u SET
     state = i.state,
     cost = CASE i.state WHEN 'settled' THEN i.cost WHEN 'released' THEN 0 END,
@@ -42,28 +33,35 @@ done AS (
     http_status = coalesce(i.http_status, u.http_status), error_code = coalesce(i.error_code, u.error_code),
     first_byte_ms = coalesce(i.first_byte_ms, u.first_byte_ms), total_ms = coalesce(i.total_ms, u.total_ms),
     settled_at = clock_timestamp()
-  FROM item i
+  FROM jsonb_to_recordset(p) AS i(
+    id uuid, state text, cost numeric(24,12), cost_source text, is_estimated boolean, lines jsonb, usage jsonb,
+    input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint,
+    output_tokens bigint, reasoning_tokens bigint, audio_input_tokens bigint, audio_cache_read_tokens bigint,
+    audio_output_tokens bigint, provider text, upstream_id uuid, model_billed text, service_tier text,
+    price_version bigint, attempts int, upstream_request_id text, http_status int, error_code text,
+    first_byte_ms int, total_ms int, reason text, actor_id uuid)
+  JOIN unnest(moved, p_was) AS m(id, was) ON m.id = i.id
   WHERE u.id = i.id AND u.id >= moved[1] AND u.id <= moved[cardinality(moved)]
-  RETURNING u.id, u.organization_id, u.cost_center_id, u.occurred_at, u.hold_amount, u.price_version),
-line AS (
-  SELECT d.*, i.was, i.state, i.reason, i.actor_id, l.account, l.token_class, l.quantity, l.unit_price, l.usd_amount,
-         l.call_count
-  FROM done d JOIN item i ON i.id = d.id
+  RETURNING u.id, u.organization_id, u.cost_center_id, u.occurred_at, u.hold_amount, u.price_version, u.state,
+            m.was, i.cost AS charge, i.lines, i.reason, i.actor_id),
+line AS MATERIALIZED (
+  SELECT d.*, l.account, l.token_class, l.quantity, l.unit_price, l.usd_amount, l.call_count
+  FROM done d
   CROSS JOIN LATERAL (
     SELECT 'uncertain' AS account, '' AS token_class, 0::numeric AS quantity, NULL::numeric AS unit_price,
            -d.hold_amount AS usd_amount, -1 AS call_count
-     WHERE i.was = 'uncertain'
+     WHERE d.was = 'uncertain'
     UNION ALL
-    SELECT 'uncertain', '', 0, NULL, d.hold_amount, 1 WHERE i.state = 'uncertain'
+    SELECT 'uncertain', '', 0, NULL, d.hold_amount, 1 WHERE d.state = 'uncertain'
     UNION ALL
-    SELECT 'spent', x.token_class, x.quantity, x.unit_price, CASE WHEN i.cost IS NOT NULL THEN x.usd_amount END,
+    SELECT 'spent', x.token_class, x.quantity, x.unit_price, CASE WHEN d.charge IS NOT NULL THEN x.usd_amount END,
            (x.n = 1)::int
-      FROM ROWS FROM (jsonb_to_recordset(i.lines) AS (token_class text, quantity numeric, unit_price numeric,
+      FROM ROWS FROM (jsonb_to_recordset(d.lines) AS (token_class text, quantity numeric, unit_price numeric,
            usd_amount numeric(24,12))) WITH ORDINALITY AS x(token_class, quantity, unit_price, usd_amount, n)
-     WHERE i.state = 'settled' AND jsonb_array_length(i.lines) > 0
+     WHERE d.state = 'settled' AND jsonb_array_length(d.lines) > 0
     UNION ALL
-    SELECT 'spent', '', 0, NULL, i.cost, 1
-     WHERE i.state = 'settled' AND coalesce(jsonb_array_length(i.lines), 0) = 0) l),
+    SELECT 'spent', '', 0, NULL, d.charge, 1
+     WHERE d.state = 'settled' AND coalesce(jsonb_array_length(d.lines), 0) = 0) l),
 booked AS (
 INSERT INTO ledger_entry (id, organization_id, usage_id, kind, account, token_class, quantity, unit_price,
   usd_amount, call_count, price_version, cost_center_id, occurred_at, posted_at, booked_month, reason, actor_id)
@@ -71,10 +69,9 @@ SELECT uuid7_at(clock_timestamp()), organization_id, id,
   CASE was WHEN 'uncertain' THEN 'correct' ELSE p_kind END, account, token_class, quantity, unit_price,
   usd_amount, call_count, price_version, cost_center_id, occurred_at, clock_timestamp(),
   date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date, coalesce(reason, ''), actor_id
-FROM line
-RETURNING usage_id, account, usd_amount)
-SELECT i.id INTO unequal FROM item i JOIN booked b ON b.usage_id = i.id AND b.account = 'spent'
- WHERE i.cost IS NOT NULL GROUP BY i.id, i.cost HAVING sum(b.usd_amount) <> i.cost OR count(b.usd_amount) < count(*) LIMIT 1;
+FROM line)
+SELECT l.id INTO unequal FROM line l WHERE l.account = 'spent' AND l.charge IS NOT NULL
+ GROUP BY l.id, l.charge HAVING sum(l.usd_amount) <> l.charge OR count(l.usd_amount) < count(*) LIMIT 1;
 IF unequal IS NOT NULL THEN
   RAISE EXCEPTION 'the lines of call % do not add up to its cost', unequal USING ERRCODE = '22023';
 END IF;

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         InstallSQL("attribution/tenancy/organizations.sql", "eb368d0861f0d5d2"),
         InstallSQL("attribution/usage/partitions.sql", "143e4de0235fa4ab"),
         InstallSQL("attribution/usage/open.sql", "f8c943dcec24725d"),
-        InstallSQL("attribution/ledger/post.sql", "ad5ae4301fdab5f9"),
+        InstallSQL("attribution/ledger/post.sql", "551c0a5be0ae0c06"),
         InstallSQL("attribution/ledger/rollups_fold.sql", "55dba63ed0f43129"),
         InstallSQL("attribution/ledger/rollups.sql", "91ac0f730716cf02"),
         InstallSQL("attribution/ledger/rollups_rebuild.sql", "b7d8b78be93d01b2"),

@@ -6,7 +6,7 @@
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_expire(p jsonb) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
   live uuid[] := ARRAY(SELECT x::uuid FROM jsonb_array_elements_text(p -> 'live') x);
   found uuid[]; lo uuid; hi uuid; orphans jsonb; expired int;

@@ -13,9 +13,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   served uuid := NULLIF(current_setting('app.organization_id', true), '')::uuid;
   ids uuid[]; states text[]; costs numeric[]; is_sound boolean; lo uuid; hi uuid;
-  moved uuid[]; was text[]; becomes text[]; charge numeric[];
+  l_id uuid[]; l_state text[];                                -- the records of the calls, locked
+  moved uuid[] := '{}'; was text[] := '{}'; becomes text[] := '{}'; charge numeric[] := '{}'; least numeric[];
   h_call uuid[]; h_period bigint[]; h_amount numeric[];       -- the reservations of the calls that move
-  q_id bigint[]; q_room numeric[];                            -- their periods
+  q_id bigint[]; q_hard boolean[]; q_room numeric[];          -- their periods, and how these change
+  q_held numeric[]; q_uncertain numeric[]; q_spent numeric[];
+  i int; j int; k int;
 BEGIN
   SELECT array_agg(x.id), array_agg(x.state), array_agg(coalesce(x.cost, 0)),
          bool_and(coalesce(x.state IN ('settled', 'released', 'uncertain') AND coalesce(x.cost, 0) >= 0
@@ -33,29 +36,39 @@ BEGIN
            ORDER BY y.id, y.item ->> 'state' = 'uncertain', y.n) x);
   END IF;
   lo := ids[1]; hi := ids[cardinality(ids)];
-  SELECT array_agg(l.id ORDER BY l.id), array_agg(l.state ORDER BY l.id), array_agg(i.state ORDER BY l.id), array_agg(i.cost ORDER BY l.id)
-    INTO moved, was, becomes, charge
+  SELECT array_agg(l.id), array_agg(l.state) INTO l_id, l_state
     FROM (SELECT s.id, s.state FROM usage_record s
            WHERE s.id = ANY (ids) AND s.id >= lo AND s.id <= hi AND (served IS NULL OR s.organization_id = served)
-           ORDER BY s.id FOR NO KEY UPDATE) l
-    JOIN unnest(ids, states, costs) i(id, state, cost) ON i.id = l.id
-   WHERE l.state = 'held' OR l.state = 'uncertain' AND i.state <> 'uncertain' AND p_kind <> 'expire';
+           ORDER BY s.id FOR NO KEY UPDATE) l;
+  FOR j IN 1 .. coalesce(cardinality(l_id), 0) LOOP
+    i := array_position(ids, l_id[j]);
+    IF l_state[j] = 'held' OR l_state[j] = 'uncertain' AND states[i] <> 'uncertain' AND p_kind <> 'expire' THEN
+      moved := moved || l_id[j]; was := was || l_state[j]; becomes := becomes || states[i]; charge := charge || costs[i];
+    END IF;
+  END LOOP;
   IF cardinality(moved) > 0 THEN
     SELECT array_agg(h.usage_id), array_agg(h.budget_period_id), array_agg(h.amount) INTO h_call, h_period, h_amount
       FROM reservation h WHERE h.usage_id = ANY (moved) AND h.usage_id >= lo AND h.usage_id <= hi;
-    PERFORM 1 FROM budget_period b WHERE b.id = ANY (ARRAY(SELECT DISTINCT u.q FROM unnest(h_period) u(q)))
-      ORDER BY b.id FOR NO KEY UPDATE;
-    WITH done AS (
-      UPDATE budget_period b SET held = b.held + m.held, uncertain = b.uncertain + m.uncertain, spent = b.spent + m.spent
-        FROM (SELECT h.q, sum(CASE d.was WHEN 'held' THEN -h.amount ELSE 0 END) AS held,
-                     sum(CASE d.was WHEN 'uncertain' THEN -h.amount ELSE 0 END
-                         + CASE d.becomes WHEN 'uncertain' THEN h.amount ELSE 0 END) AS uncertain,
-                     sum(CASE d.becomes WHEN 'settled' THEN d.charge ELSE 0 END) AS spent
-                FROM unnest(h_call, h_period, h_amount) h(call, q, amount)
-                JOIN unnest(moved, was, becomes, charge) d(id, was, becomes, charge) ON d.id = h.call GROUP BY 1) m
-       WHERE b.id = m.q
-      RETURNING b.id, CASE WHEN b.hard THEN b.limit_amount - b.spent - b.held - b.uncertain END AS room)
-    SELECT array_agg(d.id), array_agg(d.room) INTO q_id, q_room FROM done d;
+    SELECT array_agg(b.id), array_agg(b.hard), array_agg(b.limit_amount - b.spent - b.held - b.uncertain),
+           array_agg(0::numeric), array_agg(0::numeric), array_agg(0::numeric)
+      INTO q_id, q_hard, q_room, q_held, q_uncertain, q_spent
+      FROM (SELECT * FROM budget_period r WHERE r.id = ANY (h_period) ORDER BY r.id FOR NO KEY UPDATE) b;
+    FOR j IN 1 .. coalesce(cardinality(h_call), 0) LOOP
+      i := array_position(moved, h_call[j]);
+      k := array_position(q_id, h_period[j]);
+      IF was[i] = 'held' THEN
+        q_held[k] := q_held[k] - h_amount[j];
+      ELSIF was[i] = 'uncertain' THEN
+        q_uncertain[k] := q_uncertain[k] - h_amount[j];
+      END IF;
+      IF becomes[i] = 'uncertain' THEN
+        q_uncertain[k] := q_uncertain[k] + h_amount[j];
+      ELSIF becomes[i] = 'settled' THEN
+        q_spent[k] := q_spent[k] + charge[i];
+      END IF;
+    END LOOP;
+    UPDATE budget_period b SET held = b.held + m.held, uncertain = b.uncertain + m.uncertain, spent = b.spent + m.spent
+      FROM unnest(q_id, q_held, q_uncertain, q_spent) m(id, held, uncertain, spent) WHERE b.id = m.id;
     PERFORM attribution_post(p, moved, was, p_kind);
     IF 'released' = ANY (becomes) THEN
       DELETE FROM idempotency i USING unnest(moved, becomes) u(id, becomes) WHERE i.usage_id = u.id AND u.becomes = 'released';
@@ -64,11 +77,15 @@ BEGIN
       PERFORM budgets_raise(q_id);
     END IF;
   END IF;
+  least := array_fill(NULL::numeric, ARRAY[coalesce(cardinality(ids), 0)]);
+  FOR j IN 1 .. coalesce(cardinality(h_call), 0) LOOP
+    i := array_position(ids, h_call[j]);
+    k := array_position(q_id, h_period[j]);
+    IF q_hard[k] THEN
+      least[i] := least(least[i], q_room[k] - q_held[k] - q_uncertain[k] - q_spent[k]);
+    END IF;
+  END LOOP;
   RETURN QUERY
-    SELECT u.id, CASE WHEN d.id IS NULL THEN 'noop' ELSE 'done' END, jsonb_build_object('remaining', r.least::text)
-      FROM unnest(ids) u(id)
-      LEFT JOIN unnest(moved) d(id) ON d.id = u.id
-      LEFT JOIN (SELECT h.call, min(q.room) AS least FROM unnest(h_call, h_period) h(call, q)
-                   JOIN unnest(q_id, q_room) q(id, room) ON q.id = h.q GROUP BY 1) r ON r.call = u.id
-     ORDER BY u.id;
+    SELECT u.id, CASE WHEN u.id = ANY (moved) THEN 'done' ELSE 'noop' END, jsonb_build_object('remaining', u.least::text)
+      FROM unnest(ids, least) u(id, least);
 END $$;

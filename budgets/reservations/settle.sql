@@ -5,7 +5,7 @@
 -- execute: gateway, app
 CREATE OR REPLACE FUNCTION budgets_settle(p jsonb) RETURNS TABLE (call_id uuid, outcome text, detail jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 BEGIN
   PERFORM set_config('app.ledger', 'on', true);
   RETURN QUERY SELECT * FROM budgets_resolve(p, 'settle');

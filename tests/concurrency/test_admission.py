@@ -132,7 +132,7 @@ def test_control_with_another_order_of_locks_a_settlement_and_an_admission_deadl
 ) -> None:
     def backwards(sql: str) -> str:
         return sql.replace(
-            "ORDER BY b.id FOR NO KEY UPDATE;", "ORDER BY b.id DESC FOR NO KEY UPDATE;"
+            "ORDER BY r.id FOR NO KEY UPDATE", "ORDER BY r.id DESC FOR NO KEY UPDATE"
         )
 
     with without(owner_dsn, "budgets/reservations/resolve.sql", backwards) as schema:
