@@ -12,7 +12,7 @@ from attribution.prices.listings import Listing
 from attribution.prices.matching import Catalogue
 from attribution.usage import dimensions
 from attribution.usage.dimensions import Dimensions, HouseRules, KeyRules
-from gateway.keys import tokens
+from gateway.keys import scopes, tokens
 from gateway.keys.tokens import Peppers, Token
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bridge.catalog import Catalog, Coverage, may_match, period_at
@@ -117,7 +117,7 @@ class Callers:
     async def of(self, text: str, *, is_stale: bool = False) -> Caller:
         """Return who presents this key; `is_stale` asks anew for all that is known.
 
-        Raises RefusedError for a key that is not known, revoked or expired.
+        Raises RefusedError for a key that is not known, revoked, expired, or may not make calls.
         """
         digest = hashlib.sha256(text.encode()).digest()
         if not is_stale and (fresh := self._fresh(digest)) is not None:
@@ -128,6 +128,8 @@ class Callers:
         key = await self._cached(self._keys, digest, lambda: self._key(text, digest), oldest)
         if key is None or not self._is_alive(key):
             raise RefusedError("invalid_api_key", "The API key is not valid.")
+        if not scopes.allows(key.scopes, scopes.CALL):
+            raise RefusedError("scope_not_allowed", "This API key may not make calls.")
         kept = self._catalogs.get(key.organization_id)
         if kept is None or kept.value is None or kept.value.row.epoch < key.epoch:
             oldest = 0.0

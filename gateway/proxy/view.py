@@ -9,7 +9,6 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.views import APIView
 
-from gateway.keys import scopes
 from gateway.proxy import answer, call
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
@@ -30,7 +29,6 @@ class ProviderView(APIView):
     parser_classes: list[type[BaseParser]] = []
     renderer_classes: list[type[BaseRenderer]] = []
     format: Format = openai_chat  # its errors' shape; a module is a Format by its functions
-    scope = scopes.CALL  # what a key must be allowed to do
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Reply:  # type: ignore[override] # no negotiation, no renderer: the reply is bytes
         """Run the handler of the method; every error becomes a refusal in the path's dialect."""
@@ -39,17 +37,12 @@ class ProviderView(APIView):
         self.gateway: Gateway = request.gateway  # type: ignore[attr-defined] # the door's
         handler = getattr(self, METHODS.get(request.method or "", ""), self.no_method)
         try:
-            self._check_scope(incoming)
             reply: Reply = await handler(incoming)
         except RefusedError as error:
             return answer.refused(self.format.DIALECT, incoming.id, error)
         except (ValueError, LedgerUnavailableError, QuestionError) as error:
             return answer.refused(self.format.DIALECT, incoming.id, answer.as_refusal(error))
         return reply
-
-    def _check_scope(self, incoming: Incoming) -> None:
-        if not scopes.allows(incoming.caller.key.scopes, self.scope):
-            raise RefusedError("scope_not_allowed", "This API key may not do this.")
 
     async def no_method(self, incoming: Incoming) -> Reply:
         """Refuse a method that the path does not have."""
