@@ -25,8 +25,9 @@ from gateway.proxy.bridge.money import Money
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import NOTED, Caller, Callers
+from gateway.proxy.fleet import Pumps
 from gateway.proxy.http import GONE, WHOLE
-from gateway.proxy.pump import Pump, Pumps
+from gateway.proxy.pump import Pump
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
 from gateway.proxy.upstream.relay import Stall

@@ -17,8 +17,10 @@ from gateway.proxy.answer import RefusedError
 from gateway.proxy.bridge.catalog import NO_BUDGETS, Catalog
 from gateway.proxy.bridge.money import Reservation
 from gateway.proxy.caller import Caller, Callers
+from gateway.proxy.fleet import Pumps
+from gateway.proxy.plan import Plan
 from gateway.proxy.protocols.wire import Asked, Format
-from gateway.proxy.pump import Plan, Pump, Pumps
+from gateway.proxy.pump import Pump
 from gateway.routes import matching
 
 MARGIN = 60  # seconds of a call beside its answer's own deadline: retries, waits, commits

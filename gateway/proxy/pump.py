@@ -8,23 +8,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from attribution import money as amounts
-from gateway.proxy import answer
+from gateway.proxy import answer, failures
 from gateway.proxy.answer import RefusedError, Reply
-from gateway.proxy.bound import Bound
 from gateway.proxy.bridge.bill import Carried, bill, given_up, released
 from gateway.proxy.bridge.line import Lines
-from gateway.proxy.bridge.lookup import Lookup
-from gateway.proxy.bridge.money import Money, Reservation, Settlement
+from gateway.proxy.bridge.money import Money, Settlement
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
-from gateway.proxy.protocols import errors
-from gateway.proxy.protocols.wire import Asked, Costs, Format, Meter, Seen, StreamError
+from gateway.proxy.failures import FailedError
+from gateway.proxy.plan import Plan
+from gateway.proxy.protocols.wire import Costs, Meter, Seen, StreamError
 from gateway.proxy.upstream import headers as wire_headers
-from gateway.proxy.upstream import retry
 from gateway.proxy.upstream.client import Response
 from gateway.proxy.upstream.connection import UpstreamError
 from gateway.proxy.upstream.relay import Relay
@@ -35,45 +32,28 @@ logger = logging.getLogger(__name__)
 
 DRAIN = 60.0  # seconds that an answer is read on for a client who left
 DRAINS = 200  # such answers at a time
-OVERLOADED = 529  # Anthropic's own status
 OVERRUN = 8  # delta events past the bound before the upstream is cut
 
 
-@dataclass(slots=True)
-class Plan:
-    """A call, decided: who pays, where it may go, what it can cost at most."""
+class Company(Protocol):
+    """What the pumps of a process share."""
 
-    id: str
-    ms: int
-    organization_id: str
-    asked: Asked
-    format: Format
-    targets: list[Target]
-    bounded: Bound
-    hold: Decimal
-    is_hard: bool
-    reservation: Reservation
-    client: dict[bytes, bytes]
-    strip: frozenset[str]
-    center: str | None
-    is_enriched: bool
-    is_amount_hidden: bool
-    max_output: int | None  # the limit to send, None leaves the client's own
+    money: Money
+    lines: Lines
+    courier: Courier
 
+    @property
+    def left(self) -> int:
+        """Return how many calls under way have lost their client."""
 
-class FailedError(Exception):
-    """A granted call that brings no answer: what the ledger and the client are told."""
-
-    def __init__(self, settlement: Settlement, reply: Reply) -> None:
-        """Keep both."""
-        super().__init__(settlement.error_code)
-        self.settlement, self.reply = settlement, reply
+    def note(self, failed: list[dict[str, Any]]) -> None:
+        """Write failed tries behind the call."""
 
 
 class Pump:
     """One call under way."""
 
-    def __init__(self, pumps: "Pumps", plan: Plan, renew: Callable[[], Awaitable[Plan]]) -> None:
+    def __init__(self, pumps: Company, plan: Plan, renew: Callable[[], Awaitable[Plan]]) -> None:
         """`renew` makes the plan anew, with the same id, when the policy changed under it."""
         self.pumps, self.plan, self._renew = pumps, plan, renew
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -126,13 +106,14 @@ class Pump:
         except RefusedError as error:
             self._answer(answer.refused(dialect, self.plan.id, error))
         except (LedgerUnavailableError, QuestionError) as error:
-            self._answer(self._refusal(error.code, str(error)))
+            self._answer(failures.refusal(self.plan, error.code, str(error)))
         finally:
             if self.is_open:  # a fault: what was sent may have been billed
                 self.pumps.money.give_up(self.plan.id, is_sent=self.is_sent)
             self.relay.end()
             if not self.reply.done():
-                self._answer(self._refusal("upstream_error", _TEXTS["upstream_error"]))
+                message = failures.TEXTS["upstream_error"]
+                self._answer(failures.refusal(self.plan, "upstream_error", message))
             if self._errand is not None and self._errand.failed:
                 self.pumps.note(self._errand.failed)
 
@@ -168,7 +149,8 @@ class Pump:
         """Send, relay, settle."""
         errand = self._errand = self._packed()
         if self.is_left:
-            raise self._failed(released(self._carried(None, "client_gone")), "upstream_unreachable")
+            settlement = released(self._carried(None, "client_gone"))
+            raise failures.failed(self.plan, settlement, "upstream_unreachable")
         self._is_sending = True
         response: Response | None = None
         try:
@@ -178,9 +160,11 @@ class Pump:
             else:
                 await self._unary(response)
         except UpstreamError as error:
-            raise self._broken(error) from error
+            carried = self._carried(None, error.code)
+            raise failures.broken(self.plan, carried, error) from error
         except ErrorAnswerError as error:
-            raise self._refused(error) from error
+            carried = self._carried(error.status, "upstream_error")
+            raise failures.answered(self.plan, carried, error) from error
         except asyncio.CancelledError:
             if not self._was_left():
                 raise
@@ -235,7 +219,8 @@ class Pump:
         self._is_sending = False
         seen = self.plan.format.read_answer(raw)
         if seen.is_error and seen.usage is None:
-            raise self._failed(self._unpaid(response.status), "upstream_error")
+            settlement = self._unpaid(response.status)
+            raise failures.failed(self.plan, settlement, "upstream_error")
         settlement = bill(self._carried(response.status), seen)
         detail = await self._settle(settlement)
         costs = Costs(settlement.cost, self.plan.center, self.plan.id)
@@ -270,7 +255,7 @@ class Pump:
             settlement = bill(carried, seen, more_output=more)
         await self._settle(settlement)
         if code not in {"", "client_gone"}:
-            await self.relay.put(self._error_event(code))
+            await self.relay.put(failures.event(plan, code))
         costs = Costs(settlement.cost, plan.center, plan.id) if plan.is_enriched else None
         await self.relay.put(meter.tail(costs))
 
@@ -308,38 +293,14 @@ class Pump:
         seconds = max(time.monotonic() - self._first_byte, 0.05)
         return int(seen.visible_output() / seconds) + 1
 
-    # -- failures (RELIABILITY §11)
-
-    def _broken(self, error: UpstreamError) -> FailedError:
-        """13: never sent, released. 15, 16: broken after sending, uncertain at the full hold."""
-        carried = self._carried(None, error.code)
-        return self._failed(given_up(carried) if error.was_sent else released(carried), error.code)
-
-    def _refused(self, error: ErrorAnswerError) -> FailedError:
-        """14: a complete error answer; what may be shown of it is shown."""
-        failure = self._failed(self._unpaid(error.status), "upstream_error")
-        is_known = error.status < 500 or error.status == OVERLOADED
-        is_shown = error.status >= 400 and (is_known or failure.settlement.state == "released")
-        if is_shown and error.body.lstrip()[:1] in {b"{", b"["}:
-            headers = wire_headers.to_client(error.headers, is_stream=False)
-            headers.append((b"x-request-id", self.plan.id.encode()))
-            failure.reply = Reply(error.status, headers, error.body)
-        return failure
-
-    def _unpaid(self, status: int) -> Settlement:
-        """Return what an error answer without usage costs: nothing, or nobody knows."""
-        carried = self._carried(status, "upstream_error")
-        is_free = retry.is_unbilled(status) or carried.target.upstream.row.is_error_unbilled
-        return (released if is_free else given_up)(carried)
-
-    def _failed(self, settlement: Settlement, code: str) -> FailedError:
-        return FailedError(settlement, self._refusal(code, _TEXTS[code]))
-
     # -- small things
 
     async def _settle(self, settlement: Settlement) -> Mapping[str, Any]:
         self.is_open = False
         return await self.pumps.money.settle(settlement)
+
+    def _unpaid(self, status: int) -> Settlement:
+        return failures.unpaid(self._carried(status, "upstream_error"), status)
 
     def _carried(self, status: int | None, code: str = "") -> Carried:
         plan, now, errand = self.plan, time.monotonic(), self._errand
@@ -370,77 +331,6 @@ class Pump:
         is_hidden = remaining is None or self.plan.is_amount_hidden
         return None if is_hidden else amounts.text(Decimal(remaining or 0))
 
-    def _refusal(self, code: str, message: str) -> Reply:
-        return answer.refused(self.plan.format.DIALECT, self.plan.id, RefusedError(code, message))
-
-    def _error_event(self, code: str) -> bytes:
-        if self.plan.asked.is_array:
-            return b""  # nothing can be said inside an array: its missing bracket tells
-        shown, form = code if code in _TEXTS else "upstream_error", self.plan.format
-        return errors.event(form.NAME, form.DIALECT, shown, _TEXTS[shown], request_id=self.plan.id)
-
     def _answer(self, reply: Reply) -> None:
         if not self.reply.done():
             self.reply.set_result(reply)
-
-
-_TEXTS = {
-    "upstream_error": "The upstream failed after the call was sent; it may have been billed.",
-    "upstream_timeout": "The upstream did not answer in time; the call may have been billed.",
-    "upstream_unreachable": "The upstream cannot be reached; nothing was sent.",
-}
-
-
-class Pumps:
-    """The calls under way, strongly held, and what they share."""
-
-    def __init__(self, money: Money, lookup: Lookup, courier: Courier) -> None:
-        """Start without calls."""
-        self.money, self.lookup, self.courier = money, lookup, courier
-        self.lines = Lines(money)
-        self._open: set[Pump] = set()
-        self._notes: set[asyncio.Task[None]] = set()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    @property
-    def left(self) -> int:
-        """Return how many calls under way have lost their client."""
-        return sum(pump.is_left for pump in self._open)
-
-    def start(self, plan: Plan, renew: Callable[[], Awaitable[Plan]]) -> Pump:
-        """Start the pump of a call, detached from the client's task."""
-        pump = Pump(self, plan, renew)
-        pump.task = asyncio.get_running_loop().create_task(pump.run())
-        self._open.add(pump)
-        pump.task.add_done_callback(lambda task: self._ended(pump, task))
-        return pump
-
-    async def stop(self, *, within: float) -> None:
-        """Let calls under way finish; settle the rest as if their clients had left."""
-        tasks = [pump.task for pump in self._open if pump.task]
-        if tasks:
-            await asyncio.wait(tasks, timeout=within)
-        left = [(pump, pump.task) for pump in self._open if pump.task]
-        for pump, _ in left:
-            pump.leave(at_once=True)
-        if left:
-            await asyncio.wait([task for _, task in left], timeout=3)
-
-    def note(self, failed: list[dict[str, Any]]) -> None:
-        """Write failed tries behind the call."""
-        task = asyncio.get_running_loop().create_task(self._noted(failed))
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
-
-    async def _noted(self, failed: list[dict[str, Any]]) -> None:
-        try:
-            await self.lookup.attempts(failed)
-        except (LedgerUnavailableError, QuestionError):
-            logger.warning("attempts.lost", extra={"call": failed[0]["usage_id"]})
-
-    def _ended(self, pump: Pump, task: "asyncio.Task[None]") -> None:
-        self._open.discard(pump)
-        if not task.cancelled() and (error := task.exception()):
-            logger.error("pump.failed", extra={"call": pump.plan.id}, exc_info=error)

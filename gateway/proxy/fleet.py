@@ -1,0 +1,71 @@
+"""The calls under way in this process: started, strongly held, drained at the end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.proxy.bridge.line import Lines
+from gateway.proxy.bridge.lookup import Lookup
+from gateway.proxy.bridge.money import Money
+from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
+from gateway.proxy.plan import Plan
+from gateway.proxy.pump import Pump
+from gateway.proxy.upstream.sending import Courier
+
+logger = logging.getLogger(__name__)
+
+
+class Pumps:
+    """The calls under way, strongly held, and what they share."""
+
+    def __init__(self, money: Money, lookup: Lookup, courier: Courier) -> None:
+        """Start without calls."""
+        self.money, self.lookup, self.courier = money, lookup, courier
+        self.lines = Lines(money)
+        self._open: set[Pump] = set()
+        self._notes: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def left(self) -> int:
+        """Return how many calls under way have lost their client."""
+        return sum(pump.is_left for pump in self._open)
+
+    def start(self, plan: Plan, renew: Callable[[], Awaitable[Plan]]) -> Pump:
+        """Start the pump of a call, detached from the client's task."""
+        pump = Pump(self, plan, renew)
+        pump.task = asyncio.get_running_loop().create_task(pump.run())
+        self._open.add(pump)
+        pump.task.add_done_callback(lambda task: self._ended(pump, task))
+        return pump
+
+    async def stop(self, *, within: float) -> None:
+        """Let calls under way finish; settle the rest as if their clients had left."""
+        tasks = [pump.task for pump in self._open if pump.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+        left = [(pump, pump.task) for pump in self._open if pump.task]
+        for pump, _ in left:
+            pump.leave(at_once=True)
+        if left:
+            await asyncio.wait([task for _, task in left], timeout=3)
+
+    def note(self, failed: list[dict[str, Any]]) -> None:
+        """Write failed tries behind the call."""
+        task = asyncio.get_running_loop().create_task(self._noted(failed))
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _noted(self, failed: list[dict[str, Any]]) -> None:
+        try:
+            await self.lookup.attempts(failed)
+        except (LedgerUnavailableError, QuestionError):
+            logger.warning("attempts.lost", extra={"call": failed[0]["usage_id"]})
+
+    def _ended(self, pump: Pump, task: "asyncio.Task[None]") -> None:
+        self._open.discard(pump)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("pump.failed", extra={"call": pump.plan.id}, exc_info=error)
