@@ -33,7 +33,8 @@ _host = urlsplit(TOLLKEEPER_URL).hostname or "localhost"
 
 SECRET_KEY = env("SECRET_KEY", default="")
 TOLLKEEPER_KEY_PEPPER = env("TOLLKEEPER_KEY_PEPPER", default="")
-TOLLKEEPER_WRAP_KEY = env("TOLLKEEPER_WRAP_KEY", default="")
+TOLLKEEPER_WRAP_KEY = env("TOLLKEEPER_WRAP_KEY", default="")  # opens credentials: gateways only
+TOLLKEEPER_WRAP_PUBLIC_KEY = env("TOLLKEEPER_WRAP_PUBLIC_KEY", default="")  # seals them: everybody
 TOLLKEEPER_FINGERPRINT_SECRET = env("TOLLKEEPER_FINGERPRINT_SECRET", default="")
 
 # Core
@@ -209,6 +210,10 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+
+# What pages of lower packages show and only an upper one knows: named here, imported by nobody below
+
+UPSTREAM_NAMES = "gateway.upstreams.names.by_id"
 
 # JSON API
 

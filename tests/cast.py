@@ -14,6 +14,7 @@ from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget
+from budgets.reservations.models import Rerating
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
@@ -27,6 +28,7 @@ from tests.factories import (
     make_organization,
     make_price,
     make_rate_limit,
+    make_rerating,
     make_route,
     make_rule,
     make_upstream,
@@ -53,6 +55,7 @@ class Cast:
     entry_id: UUID
     audit_id: UUID
     alert_id: UUID
+    rerating: Rerating
 
     def person(self, role: str) -> User:
         """Return the person of a role."""
@@ -101,6 +104,7 @@ def make_cast(*, mark: str) -> Cast:
             entry_id=LedgerEntry.objects.get(usage_id=call_id).pk,
             audit_id=AuditEntry.objects.latest("at").pk,
             alert_id=Alert.objects.get().pk,
+            rerating=make_rerating(reason=f"{mark} reason"),
         )
 
 

@@ -17,6 +17,7 @@ from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
 from budgets.limits import revisions
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
+from budgets.reservations.models import Rerating
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route, RouteTarget
 from gateway.upstreams.models import Upstream
@@ -99,6 +100,13 @@ def make_price(*, model: str = "", provider: str = "openai", **columns: Any) -> 
     return Price.objects.create(
         organization_id=required(), provider=provider, model=model or unique("model"), **values
     )
+
+
+def make_rerating(*, reason: str = "the price came late", **columns: Any) -> Rerating:
+    """Note a re-rating that nobody carries on."""
+    now = timezone.now()
+    values: dict[str, Any] = {"starts_at": now, "ends_at": now, "finished_at": now, **columns}
+    return Rerating.objects.create(reason=reason, **values)
 
 
 def make_upstream(*, name: str = "", kind: str = "demo", **columns: Any) -> Upstream:

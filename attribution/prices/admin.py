@@ -8,12 +8,14 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from attribution.prices import overrides
-from attribution.prices.forms import OFFERED, PriceForm, RatesForm
+from attribution.prices.forms import TOLERANCE, PriceForm, RatesForm
 from attribution.prices.models import Price
+from attribution.prices.overrides import OFFERED
 from attribution.tenancy import access
 from attribution.tenancy.admin import ScopedAdmin, site
 
@@ -88,7 +90,7 @@ class PriceAdmin(ScopedAdmin):
         rates = [
             _("USD per million tokens"),
             {
-                "fields": [*OFFERED, "begins_at"],
+                "fields": [*OFFERED, "begins_at", "is_confirmed"],
                 "description": _("Tiers, hours and service tiers stay as they are."),
             },
         ]
@@ -116,10 +118,20 @@ class PriceAdmin(ScopedAdmin):
         """Open an own price, or close one and open its successor."""
         at, by = form.cleaned_data["begins_at"], access.actor(request)
         if change:
-            made = overrides.change(obj, form.base, at=at, by=by)
+            made = overrides.change(obj, form.base, at=at, by=by, cleared=form.cleared)
         else:
-            made = overrides.create(obj.provider, obj.model, form.base, at=at, by=by)
+            names = (obj.provider, obj.model)
+            made = overrides.create(*names, form.base, at=at, by=by, cleared=form.cleared)
         obj.pk = made.pk
+        if at < timezone.now() - TOLERANCE:
+            text = gettext("Calls since %(from)s keep their cost until they are re-rated.")
+            messages.warning(request, text % {"from": f"{timezone.localtime(at):%Y-%m-%d %H:%M}"})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Fill in what a link gives; an instant is written as in ISO 8601."""
+        initial = super().get_changeform_initial_data(request)
+        begins = parse_datetime(str(initial.pop("begins_at", "")))
+        return {**initial, "begins_at": begins} if begins else initial
 
     @admin.action(description=_("Set a price of our own"), permissions=["change"])
     def override(self, request: HttpRequest, queryset: QuerySet[Price]) -> Any:

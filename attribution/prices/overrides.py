@@ -1,5 +1,6 @@
 """An organization's own prices; their only writer: an old one is closed, never edited."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,18 @@ from attribution.prices.rates import Rates
 from attribution.tenancy import policy
 
 SOURCE = "own"
+# what people set; the other rates of a price stay as the list has them
+OFFERED = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "reasoning",
+    "audio_input",
+    "audio_output",
+    "searches",
+)
 
 
 class PriceExistsError(ValueError):
@@ -27,8 +40,19 @@ class PriceNotOpenError(ValueError):
     code = "price_not_open"
 
 
-def create(provider: str, model: str, base: Rates, *, at: datetime, by: Actor) -> Price:
-    """Open an own price from `at` on; names, tiers and hours are those of the shared list."""
+def create(
+    provider: str,
+    model: str,
+    base: Rates,
+    *,
+    at: datetime,
+    by: Actor,
+    cleared: Collection[str] = (),
+) -> Price:
+    """Open an own price from `at` on; names, tiers and hours are those of the shared list.
+
+    `cleared` rates fall back from then on, whatever the list says. `at` may lie in the past.
+    """
     open_later = Q(effective_to=None) | Q(effective_to__gt=at)
     own = Price.objects.own().filter(provider=provider, model=model, status=PriceStatus.APPROVED)
     if own.filter(open_later).exists():
@@ -40,11 +64,13 @@ def create(provider: str, model: str, base: Rates, *, at: datetime, by: Actor) -
         price.match = shared.match
         price.context_window = shared.context_window
         price.max_output_tokens = shared.max_output_tokens
-    price.rates = merged(shared.rates if shared else {}, base)
+    price.rates = merged(shared.rates if shared else {}, base, cleared)
     return _opened(price, by=by)
 
 
-def change(price: Price, base: Rates, *, at: datetime, by: Actor) -> Price:
+def change(
+    price: Price, base: Rates, *, at: datetime, by: Actor, cleared: Collection[str] = ()
+) -> Price:
     """Close `price` and open its successor with other base rates, both at `at`."""
     policy.changed(required())
     before = trail.snapshot(price)
@@ -58,7 +84,7 @@ def change(price: Price, base: Rates, *, at: datetime, by: Actor) -> Price:
         provider=price.provider,
         model=price.model,
         match=price.match,
-        rates=merged(price.rates, base),
+        rates=merged(price.rates, base, cleared),
         context_window=price.context_window,
         max_output_tokens=price.max_output_tokens,
         source=SOURCE,
@@ -79,9 +105,10 @@ def close(price: Price, *, at: datetime, by: Actor) -> None:
     trail.append("price.closed", by=by, on=price, before=before, after=trail.snapshot(price))
 
 
-def merged(rates: dict[str, Any], base: Rates) -> dict[str, Any]:
+def merged(rates: dict[str, Any], base: Rates, cleared: Collection[str] = ()) -> dict[str, Any]:
     """Return rates with another base; tiers, hours and service tiers stay."""
-    return {**rates, "base": {**rates.get("base", {}), **base.as_dict()}}
+    kept = {name: rate for name, rate in rates.get("base", {}).items() if name not in cleared}
+    return {**rates, "base": {**kept, **base.as_dict()}}
 
 
 def _opened(price: Price, *, by: Actor) -> Price:

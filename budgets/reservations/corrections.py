@@ -125,7 +125,7 @@ def preview(selection: Selection, *, most: int | None = None) -> Preview:
 def apply(
     selection: Selection, *, by: Actor, reason: str, after: UUID | None
 ) -> tuple[Preview, UUID | None]:
-    """Re-rate the next page of calls after `after`; return what was done and where to go on.
+    """Re-rate the next page of calls after `after`; return what was done and where to go on, if any.
 
     One transaction: the caller's. Books reversals and new entries, moves the spent of the calls'
     budget periods, raises alerts. Doing it again changes nothing. Locks as budgets_rerate does.
@@ -137,7 +137,7 @@ def apply(
         booked = _book(corrections, by=by, reason=reason)
         _summarize(done, [one for one in corrections if one.call.pk in booked])
         _audit(done.total, by=by, reason=reason)
-    return done, page[-1].pk if page else None
+    return done, page[-1].pk if len(page) == PAGE else None
 
 
 def _corrections(

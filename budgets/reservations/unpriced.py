@@ -9,7 +9,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import BooleanField, Case, Count, Max, Min, Q, Sum, Value, When
-from django.db.models.functions import Coalesce, NullIf
 
 from attribution import calendar
 from attribution.prices.book import PriceBook
@@ -65,7 +64,7 @@ def _groups(earliest: date) -> Any:
         id__gte=floor_id(start), state=CallState.SETTLED, cost__isnull=True
     )
     named = calls.order_by().annotate(
-        name=Coalesce(NullIf("model_billed", Value("")), "model_requested"),
+        name=Case(When(model_billed="", then="model_requested"), default="model_billed"),
         is_lost=Case(
             When(usage__has_key="unpriceable", then=True),
             default=False,

@@ -8,7 +8,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.cast import Cast
 
-PAGES = {"gateway:key": "gateway_apikey", "gateway:upstream": "gateway_upstream"}
+PAGES = {
+    "budgets:rerating": "budgets_rerating",
+    "gateway:key": "gateway_apikey",
+    "gateway:upstream": "gateway_upstream",
+}
 FIXED = {"panel": "daily", "app_label": "attribution"}
 
 
@@ -49,6 +53,7 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "attribution_auditentry": cast.audit_id,
         "budgets_budget": cast.budget.pk,
         "budgets_alert": cast.alert_id,
+        "budgets_rerating": cast.rerating.pk,
         "gateway_apikey": cast.key.pk,
         "gateway_ratelimit": cast.rate_limit.pk,
         "gateway_upstream": cast.upstream.pk,

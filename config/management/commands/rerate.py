@@ -51,12 +51,11 @@ class Command(BaseCommand):
         self._apply(organization_id, selection, options["reason"])
 
     def _apply(self, organization_id: UUID, selection: Selection, reason: str) -> None:
-        calls, after = 0, None
-        while True:
+        calls, after, is_over = 0, None, False
+        while not is_over:
             with tenant(organization_id):
                 done, after = corrections.apply(selection, by=BY, reason=reason, after=after)
-            if after is None:
-                break
+            is_over = after is None
             calls += done.total.calls
             if done.total.calls:
                 self.stdout.write(

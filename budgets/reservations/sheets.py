@@ -1,0 +1,92 @@
+"""The tables of a re-rating's preview."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils.translation import gettext, ngettext
+
+from attribution.dashboards.charts import Column, Kind, Table
+from attribution.templatetags.tollkeeper import count, day_text, month_text
+from budgets.reservations.corrections import Figures, Preview
+
+
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """A table and what it is about."""
+
+    title: str
+    table: Table
+
+
+def tables(found: Preview) -> list[Titled]:
+    """Return old and new cost by month, budget period and cost center."""
+    months = [(month_text(month), row) for month, row in sorted(found.by_month.items())]
+    periods = [
+        (f"{place.name}, {gettext('from')} {day_text(place.starts_at.date())}", row)
+        for place, row in sorted(found.by_period.items())
+    ]
+    centers = [
+        (code or gettext("not attributed"), row)
+        for code, row in sorted(found.by_cost_center.items())
+    ]
+    shown = [
+        (gettext("By month"), gettext("Month (UTC)"), months),
+        (gettext("By budget period"), gettext("Budget period"), periods),
+        (gettext("By cost center"), gettext("Cost center"), centers),
+    ]
+    return [Titled(title, _table(name, rows)) for title, name, rows in shown if rows]
+
+
+def kept(found: Preview) -> list[str]:
+    """Return in words which calls stay as they are, and why."""
+    return [_kept(reason, calls) for reason, calls in sorted(found.kept.items())]
+
+
+def _table(name: str, rows: Iterable[tuple[str, Figures]]) -> Table:
+    return Table(
+        (
+            Column("name", name),
+            Column("calls", gettext("Calls"), Kind.COUNT),
+            Column("unpriced", gettext("Unpriced"), Kind.COUNT),
+            Column("tokens", gettext("Tokens"), Kind.COUNT),
+            Column("was_usd", gettext("Old cost (USD)"), Kind.MONEY),
+            Column("cost_usd", gettext("New cost (USD)"), Kind.MONEY),
+            Column("difference_usd", gettext("Difference (USD)"), Kind.MONEY),
+        ),
+        tuple(
+            (title, row.calls, row.unpriced, row.tokens, row.was, row.cost, row.delta)
+            for title, row in rows
+        ),
+    )
+
+
+def _kept(reason: str, calls: int) -> str:
+    facts = {"calls": count(calls)}
+    texts = {
+        "unchanged": ngettext(
+            "%(calls)s call has the cost that it should have.",
+            "%(calls)s calls have the cost that they should have.",
+            calls,
+        ),
+        "no price": ngettext(
+            "%(calls)s call has no price still: set one first.",
+            "%(calls)s calls have no price still: set one first.",
+            calls,
+        ),
+        "shut month": ngettext(
+            "%(calls)s call stands in a month that is reconciled or closed.",
+            "%(calls)s calls stand in months that are reconciled or closed.",
+            calls,
+        ),
+        "unpriceable": ngettext(
+            "%(calls)s call holds what no price per token covers.",
+            "%(calls)s calls hold what no price per token covers.",
+            calls,
+        ),
+        "other terms": ngettext(
+            "%(calls)s call was booked at other terms than its price: it stays.",
+            "%(calls)s calls were booked at other terms than their price: they stay.",
+            calls,
+        ),
+    }
+    return texts[reason] % facts
