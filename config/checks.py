@@ -12,7 +12,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.db import connections
 
-SECRETS = ("TOLLKEEPER_KEY_PEPPER", "TOLLKEEPER_WRAP_KEY", "TOLLKEEPER_FINGERPRINT_SECRET")
+from gateway.upstreams import envelope
+
+SECRETS = ("TOLLKEEPER_KEY_PEPPER", "TOLLKEEPER_FINGERPRINT_SECRET")
+OPENERS = {"gateway", "all"}  # the roles that open credentials; the others only seal
 ONE_ROLE = (
     "The application, the gateway and the migrations share one database role. Row policies and triggers still "
     "hold, but a compromised gateway or an SQL injection can set the policies' settings itself."
@@ -32,9 +35,27 @@ def secrets_are_present(
             hint="Make one with `openssl rand -base64 32`; a pepper has its version in front: `1:…`.",
             id="tollkeeper.E001",
         )
-        for name in SECRETS
+        for name in (*SECRETS, _wrap_key())
         if len(_decoded(getattr(settings, name).rpartition(":")[2])) < 32
     ]
+
+
+@register(Tags.security, deploy=True)
+def wrap_keys_are_apart(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Find a private wrap key where none belongs, and two that do not fit."""
+    private, public = settings.TOLLKEEPER_WRAP_KEY, settings.TOLLKEEPER_WRAP_PUBLIC_KEY
+    hint = "`manage.py make_wrap_key` prints the public key of TOLLKEEPER_WRAP_KEY."
+    if private and settings.TOLLKEEPER_ROLE not in OPENERS:
+        text = f"TOLLKEEPER_ROLE={settings.TOLLKEEPER_ROLE} can open provider credentials."
+        hint = f"Give it TOLLKEEPER_WRAP_PUBLIC_KEY alone: {hint}"
+        return [Warning(text, hint=hint, id="tollkeeper.W010")]
+    keys = [len(_decoded(key)) for key in (private, public)]
+    if keys == [32, 32] and envelope.encoded(envelope.sealing_key("", private)) != public:
+        text = "TOLLKEEPER_WRAP_PUBLIC_KEY is not the public key of TOLLKEEPER_WRAP_KEY."
+        return [Error(text, hint=hint, id="tollkeeper.E011")]
+    return []
 
 
 @register(Tags.security, deploy=True)
@@ -121,6 +142,12 @@ def database_role_is_bound(
         Error(f"PostgreSQL runs with {name} off.", id="tollkeeper.E009") for name in forgetful
     ]
     return found
+
+
+def _wrap_key() -> str:
+    """Name the wrap key that this role needs."""
+    is_opener = settings.TOLLKEEPER_ROLE in OPENERS
+    return "TOLLKEEPER_WRAP_KEY" if is_opener else "TOLLKEEPER_WRAP_PUBLIC_KEY"
 
 
 def _decoded(text: str) -> bytes:

@@ -45,7 +45,7 @@ def _connect(kind: UpstreamKind, names: tuple[str, ...], secret: str, *, at: dat
         is_error_unbilled=True,
     )
     origin, _ = kinds.address(kind.value, "")
-    public = envelope.private_key(settings.TOLLKEEPER_WRAP_KEY).public_key()
+    public = envelope.sealing_key(settings.TOLLKEEPER_WRAP_PUBLIC_KEY, settings.TOLLKEEPER_WRAP_KEY)
     envelope.attach(cast("envelope.Sealable", upstream), secret, public, origin=origin, at=at)
     upstream.save(force_insert=True)
     for name in names:

@@ -49,6 +49,16 @@ def public_key(setting: str) -> X25519PublicKey:
     return X25519PublicKey.from_public_bytes(_decoded(setting))
 
 
+def sealing_key(public: str, private: str) -> X25519PublicKey:
+    """Return the key that seals: the public one, or that of the private key where both are held."""
+    return public_key(public) if public else private_key(private).public_key()
+
+
+def encoded(key: X25519PublicKey) -> str:
+    """Write a public key as the setting has it."""
+    return base64.b64encode(key.public_bytes_raw()).decode("ascii")
+
+
 def bound_to(organization_id: UUID, upstream_id: UUID, origin: Origin, version: int) -> bytes:
     """Return the associated data: with another address or owner the credential does not open."""
     place = f"{origin.scheme},{origin.host},{origin.port}"

@@ -49,7 +49,9 @@ class UpstreamForm(ScopedForm):
             return
         upstream: Upstream = self.instance
         origin, _path = kinds.address(upstream.kind, upstream.base_url)
-        public = envelope.private_key(settings.TOLLKEEPER_WRAP_KEY).public_key()
+        public = envelope.sealing_key(
+            settings.TOLLKEEPER_WRAP_PUBLIC_KEY, settings.TOLLKEEPER_WRAP_KEY
+        )
         sealable = cast("envelope.Sealable", upstream)
         envelope.attach(sealable, secret, public, origin=origin, at=timezone.now())
 
