@@ -38,7 +38,9 @@ def test_a_call_appears_on_the_open_page_with_its_cost_and_cost_center(
 
     assert answer.ok
     row = page.locator("#figure-calls tbody tr", has_text=user)
-    expect(row).to_contain_text("settled", timeout=10_000)
+    expect(row).to_contain_text(
+        "settled", timeout=2_000
+    )  # the promise: within two seconds of the answer
     expect(row).to_contain_text("MARKETING")
     expect(row).to_contain_text(answer.headers["x-cost-usd"])
 
