@@ -57,16 +57,21 @@ class Incoming:
 async def begin(gateway: Gateway, incoming: Incoming, form: Format) -> Pump:
     """Understand a call, decide what it may cost, and start its pump."""
     asked = form.parse_request(incoming.body, incoming.path or {})
-    plan = await _plan(gateway, incoming, form, asked, incoming.caller)
+    first = await plan(gateway, incoming, form, asked, incoming.caller)
 
     async def renew() -> Plan:
         fresh = await gateway.callers.of(incoming.token, is_stale=True)
         try:
-            return await _plan(gateway, incoming, form, asked, fresh)
+            return await plan(gateway, incoming, form, asked, fresh)
         except ValueError as error:
             raise answer.as_refusal(error) from error
 
-    return gateway.pumps.start(plan, renew)
+    return gateway.pumps.start(first, renew)
+
+
+def said(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return the headers by which a call tells what it is for."""
+    return {n.decode(): v.decode("latin-1") for n, v in headers.items() if n in SAID}
 
 
 def mint(ms: int) -> str:
@@ -77,14 +82,23 @@ def mint(ms: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-async def _plan(
-    gateway: Gateway, incoming: Incoming, form: Format, asked: Asked, caller: Caller
+async def plan(
+    gateway: Gateway,
+    incoming: Incoming,
+    form: Format,
+    asked: Asked,
+    caller: Caller,
+    *,
+    is_trial: bool = False,
 ) -> Plan:
-    """Decide who pays, where the call may go, what it costs at most, which budgets hold it."""
+    """Decide who pays, where the call may go, what it costs at most, which budgets hold it.
+
+    A trial opens no budget period and is never sent.
+    """
     key, catalog, ms = caller.key, caller.catalog, incoming.ms
-    headers = {n.decode(): v.decode("latin-1") for n, v in incoming.headers.items() if n in SAID}
-    said = caller.says(headers, asked.attribution)
-    center = caller.center(said.cost_center)
+    headers = said(incoming.headers)
+    about = caller.says(headers, asked.attribution)
+    center = caller.center(about.cost_center)
     targets = catalog.targets(asked.model, form.NAME)
     if not targets:
         message = f"There is no model {asked.model!r} for calls of this format."
@@ -94,7 +108,7 @@ async def _plan(
         raise RefusedError("model_not_allowed", message, param="model")
     coverage = NO_BUDGETS
     if not asked.is_free:
-        coverage = catalog.coverage(center.id if center else None, key.id, said.user_id)
+        coverage = catalog.coverage(center.id if center else None, key.id, about.user_id)
     limits = bound.limits((target.listing for target in targets), key.max_output_tokens)
     bounded = bound.bound(asked, form.size(asked), limits)
     tier = asked.body.get("service_tier")
@@ -107,10 +121,12 @@ async def _plan(
     price, row = order[0].price_at(ms), order[0].upstream.row
     reservation = Reservation(
         id=incoming.id,
-        **caller.columns(said, center),
+        **caller.columns(about, center),
         epoch=min(key.epoch, catalog.row.epoch),
         amount=money.text(hold),
-        periods=await gateway.callers.periods(
+        periods=()
+        if is_trial
+        else await gateway.callers.periods(
             catalog, coverage, model=asked.model, targets=targets, ms=ms
         ),
         deadline_s=max(target.upstream.row.total_timeout_s for target in targets) + MARGIN,
@@ -140,7 +156,7 @@ async def _plan(
         is_hard=coverage.is_hard,
         reservation=reservation,
         client=incoming.headers,
-        strip=frozenset(path for path in said.strip if "." not in path),
+        strip=frozenset(path for path in about.strip if "." not in path),
         center=center.code if center else None,
         is_enriched=key.enrich == "full",
         is_amount_hidden=key.is_amount_hidden,

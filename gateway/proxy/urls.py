@@ -14,7 +14,7 @@ from gateway.proxy.protocols import (
     openai_responses,
 )
 from gateway.proxy.protocols.wire import Format
-from gateway.proxy.view import CallView, Models
+from gateway.proxy.view import Budgets, CallView, Estimate, Models
 
 
 def carried(place: str, form: Format) -> URLPattern:
@@ -41,4 +41,6 @@ urlpatterns = [
     method("batchEmbedContents", gemini_embeddings),
     method("countTokens", gemini_count_tokens),
     path("v1/models", Models.as_view(), name="models"),
+    path("v1/costs/estimate", Estimate.as_view(), name="costs-estimate"),
+    path("v1/budgets", Budgets.as_view(), name="budgets"),
 ]

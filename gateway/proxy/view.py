@@ -4,16 +4,17 @@ from typing import Any
 
 import msgspec
 from django.http import HttpRequest
+from django.urls import Resolver404, resolve
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.views import APIView
 
-from gateway.proxy import answer, call
+from gateway.proxy import answer, call, estimate, standing
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.call import Gateway, Incoming
-from gateway.proxy.protocols import openai_chat
+from gateway.proxy.protocols import openai_chat, strict_json
 from gateway.proxy.protocols.wire import Format
 from gateway.proxy.upstream.headers import JSON, SAFE
 from gateway.routes import matching
@@ -71,6 +72,47 @@ class Models(ProviderView):
             for name in names
             if matching.is_allowed(name, caller.key.allowed_models)
         ]
-        body = msgspec.json.encode({"object": "list", "data": models})
-        headers = [JSON, *SAFE, (b"x-request-id", incoming.id.encode())]
-        return Reply(200, headers, body)
+        return told(incoming, {"object": "list", "data": models})
+
+
+class Estimate(ProviderView):
+    """`POST /v1/costs/estimate`."""
+
+    async def post(self, incoming: Incoming) -> Reply:
+        """Say what a call would cost and whether it would be admitted; makes none."""
+        body = strict_json.load_object(incoming.body)
+        form, variables = governed(body.pop("path", None))
+        return told(incoming, await estimate.of(self.gateway, incoming, form, variables, body))
+
+
+class Budgets(ProviderView):
+    """`GET /v1/budgets`."""
+
+    async def get(self, incoming: Incoming) -> Reply:
+        """List the budgets over a call of this key, as they stand now."""
+        headers = call.said(incoming.headers)
+        lookup = self.gateway.callers.lookup
+        found = await standing.of_caller(lookup, incoming.caller, headers, incoming.ms)
+        return told(incoming, {"data": found})
+
+
+def told(incoming: Incoming, value: Any) -> Reply:
+    """Return a value as JSON."""
+    headers = [JSON, *SAFE, (b"x-request-id", incoming.id.encode())]
+    return Reply(200, headers, msgspec.json.encode(value))
+
+
+def governed(path: object) -> tuple[Format, dict[str, str]]:
+    """Return the format and the variables of a provider path that a body names."""
+    if not isinstance(path, str):
+        message = "`path` names the path of the call, for example /v1/chat/completions."
+        raise RefusedError("invalid_request", message, param="path")
+    try:
+        match = resolve("/" + path.partition("?")[0].lstrip("/"), "gateway.proxy.urls")
+    except Resolver404 as error:
+        message = "`path` is none that carries calls."
+        raise RefusedError("invalid_request", message, param="path") from error
+    form: Format | None = getattr(match.func, "view_initkwargs", {}).get("format")
+    if form is None:
+        raise RefusedError("invalid_request", "`path` is none that carries calls.", param="path")
+    return form, {**match.kwargs, "alt": "sse"}
