@@ -14,8 +14,8 @@ from attribution.prices.tokens import Tokens
 from gateway.proxy import call, standing
 from gateway.proxy.bridge.catalog import may_match
 from gateway.proxy.call import Gateway, Incoming
-from gateway.proxy.protocols.wire import Format
 from gateway.proxy.plan import Plan
+from gateway.proxy.protocols.wire import Format
 from gateway.proxy.standing import Figures
 from gateway.routes.targets import Target, instant
 
