@@ -15,6 +15,8 @@ from gateway.proxy.upstream.sending import Courier
 
 logger = logging.getLogger(__name__)
 
+NOTES = 256  # failed tries that are written at a time
+
 
 class Pumps:
     """The calls under way, strongly held, and what they share."""
@@ -24,7 +26,8 @@ class Pumps:
         self.money, self.lookup, self.courier = money, lookup, courier
         self.lines = Lines(money)
         self._open: set[Pump] = set()
-        self._notes: set[asyncio.Task[None]] = set()
+        self._notes: asyncio.Task[None] | None = None
+        self._unnoted: list[dict[str, Any]] = []
 
     def __len__(self) -> int:
         return len(self._open)
@@ -54,16 +57,19 @@ class Pumps:
             await asyncio.wait([task for _, task in left], timeout=3)
 
     def note(self, failed: list[dict[str, Any]]) -> None:
-        """Write failed tries behind the call."""
-        task = asyncio.get_running_loop().create_task(self._noted(failed))
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
+        """Have failed tries written behind the calls."""
+        self._unnoted += failed
+        if self._notes is None or self._notes.done():
+            self._notes = asyncio.get_running_loop().create_task(self._note_all())
 
-    async def _noted(self, failed: list[dict[str, Any]]) -> None:
-        try:
-            await self.lookup.attempts(failed)
-        except (LedgerUnavailableError, QuestionError):
-            logger.warning("attempts.lost", extra={"call": failed[0]["usage_id"]})
+    async def _note_all(self) -> None:
+        """Write what there is to note, many at a time: in a storm every call has some."""
+        while self._unnoted:
+            batch, self._unnoted = self._unnoted[:NOTES], self._unnoted[NOTES:]
+            try:
+                await self.lookup.attempts(batch)
+            except (LedgerUnavailableError, QuestionError):
+                logger.warning("attempts.lost", extra={"tries": len(batch)})
 
     def _ended(self, pump: Pump, task: "asyncio.Task[None]") -> None:
         self._open.discard(pump)

@@ -59,7 +59,7 @@ class Pump:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.relay = Relay()
         self.task: asyncio.Task[None] | None = None
-        self.is_left = self._is_sending = self.is_sent = False
+        self.is_left = self._is_sending = False
         self.is_open = False  # granted, and not yet handed to the ledger for settling
         self._began = time.monotonic()
         self._first_byte: float | None = None
@@ -74,7 +74,8 @@ class Pump:
         self.is_left = True
         self.relay.leave()
         if self._is_sending and self.task is not None:
-            if at_once or self._is_visible() or self.pumps.left > DRAINS:
+            is_free = not self._is_billable  # never sent, or refused so far
+            if at_once or is_free or self._is_visible() or self.pumps.left > DRAINS:
                 self.task.cancel()
             else:
                 self._drain(self.task)
@@ -87,6 +88,11 @@ class Pump:
     def _stop_sending(self) -> None:
         if self._is_sending and self.task is not None:
             self.task.cancel()
+
+    @property
+    def _is_billable(self) -> bool:
+        """Tell whether something was sent that the provider may bill."""
+        return self._errand is not None and self._errand.is_billable
 
     def _is_visible(self) -> bool:
         """Tell whether every billed output token so far was seen."""
@@ -109,7 +115,7 @@ class Pump:
             self._answer(failures.refusal(self.plan, error.code, str(error)))
         finally:
             if self.is_open:  # a fault: what was sent may have been billed
-                self.pumps.money.give_up(self.plan.id, is_sent=self.is_sent)
+                self.pumps.money.give_up(self.plan.id, is_sent=self._is_billable)
             self.relay.end()
             if not self.reply.done():
                 message = failures.TEXTS["upstream_error"]
@@ -155,7 +161,9 @@ class Pump:
         response: Response | None = None
         try:
             response = await errand.open()
-            if self.plan.asked.is_stream:
+            asked = self.plan.asked
+            is_events = wire_headers.is_relayable(response.headers, is_array=asked.is_array)
+            if asked.is_stream and is_events:
                 await self._stream(response, remaining)
             else:
                 await self._unary(response)
@@ -186,13 +194,9 @@ class Pump:
             client=plan.client,
             strip=plan.strip,
             max_output=plan.max_output,
-            on_send=self._on_send,
+            on_send=lambda: self.pumps.money.journal.sent(plan.id),
             target=plan.targets[0],
         )
-
-    def _on_send(self) -> None:
-        self.is_sent = True
-        self.pumps.money.journal.sent(self.plan.id)
 
     def _was_left(self) -> bool:
         """Tell whether a cancellation came of the client's leaving, and take it back if so."""
@@ -204,7 +208,7 @@ class Pump:
         """Settle a call whose client left before anything of its answer could be metered."""
         self._is_sending = False
         carried = self._carried(None, "client_gone")
-        if not self.is_sent:
+        if not self._is_billable:
             await self._settle(released(carried))
         elif self.plan.asked.is_stream:
             await self._settle(bill(carried, Seen()))
@@ -221,6 +225,9 @@ class Pump:
         if seen.is_error and seen.usage is None:
             settlement = self._unpaid(response.status)
             raise failures.failed(self.plan, settlement, "upstream_error")
+        if seen.usage is None and not failures.is_json(raw):
+            carried = self._carried(response.status, "upstream_error")
+            raise failures.failed(self.plan, given_up(carried), "upstream_error")
         settlement = bill(self._carried(response.status), seen)
         detail = await self._settle(settlement)
         costs = Costs(settlement.cost, self.plan.center, self.plan.id)
@@ -251,7 +258,7 @@ class Pump:
         if seen.is_error and seen.usage is None and is_free:
             settlement = self._unpaid(response.status)
         else:
-            more = self._one_second(seen) if code else 0
+            more = failures.one_second(seen, self._first_byte) if code else 0
             settlement = bill(carried, seen, more_output=more)
         await self._settle(settlement)
         if code not in {"", "client_gone"}:
@@ -262,15 +269,14 @@ class Pump:
     async def _relayed(self, response: Response, meter: Meter) -> str:
         """Relay until the end; return the code of what cut the stream, empty when nothing did."""
         try:
-            return await self._passed(response, meter)
+            code = await self._passed(response, meter)
         except (UpstreamError, StreamError) as error:
-            return error.code
+            code = error.code
         except asyncio.CancelledError:
             if not self._was_left():
                 raise
-            return "client_gone"
-        finally:
-            meter.end()
+            code = "client_gone"
+        return failures.ended(code, meter, is_framed=response.is_framed)
 
     async def _passed(self, response: Response, meter: Meter) -> str:
         """Pass on what arrives, until its end mark or until it exceeds the bound."""
@@ -281,17 +287,10 @@ class Pump:
             await self.relay.put(meter.feed(chunk))
             if meter.is_complete:
                 break
-            if self.plan.is_hard and meter.seen.events > most:
+            if self.plan.is_hard and failures.is_beyond(meter.seen, most):
                 logger.error("bound_breach", extra={"call": self.plan.id})
                 return "bound_breach"
         return ""
-
-    def _one_second(self, seen: Seen) -> int:
-        """Return the tokens that one second at the observed rate would add."""
-        if self._first_byte is None:
-            return 0
-        seconds = max(time.monotonic() - self._first_byte, 0.05)
-        return int(seen.visible_output() / seconds) + 1
 
     # -- small things
 

@@ -1,5 +1,6 @@
 """Provider credentials, opened in the gateway only and kept by version."""
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from gateway.upstreams.envelope import EnvelopeError
 from gateway.upstreams.kinds import Headers
 
 Writer = Callable[[str], Headers]
+Name = tuple[str, Writer]
 
 
 class Credentials:
@@ -21,7 +23,8 @@ class Credentials:
     def __init__(self, lookup: Lookup, private: X25519PrivateKey | None) -> None:
         """Keep the key that opens; without it only upstreams that need no credential work."""
         self._lookup, self._private = lookup, private
-        self._headers: dict[tuple[str, Writer], tuple[int, Headers]] = {}
+        self._headers: dict[Name, tuple[int, Headers]] = {}
+        self._opening: dict[tuple[Name, int], asyncio.Task[Headers]] = {}
 
     async def headers(self, organization_id: str, upstream: Upstream) -> Headers:
         """Return the headers that carry the credential; raise EnvelopeError when there is none."""
@@ -29,9 +32,25 @@ class Credentials:
         name = (row.id, upstream.speech.credential)
         known = self._headers.get(name)
         if known is None or known[0] != row.credential_version:
-            known = (row.credential_version, await self._opened(organization_id, upstream))
-            self._headers[name] = known
+            found = await self._once((name, row.credential_version), organization_id, upstream)
+            known = self._headers[name] = (row.credential_version, found)
         return known[1]
+
+    async def _once(
+        self, name: tuple[Name, int], organization_id: str, upstream: Upstream
+    ) -> Headers:
+        """Ask, or join who asks already: the first calls of a process come together."""
+        task = self._opening.get(name)
+        if task is None:
+            task = asyncio.ensure_future(self._opened(organization_id, upstream))
+            self._opening[name] = task
+            task.add_done_callback(lambda done: self._ended(name, done))
+        return await asyncio.shield(task)
+
+    def _ended(self, name: tuple[Name, int], task: "asyncio.Task[Headers]") -> None:
+        self._opening.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # whoever waits meets it
 
     async def _opened(self, organization_id: str, upstream: Upstream) -> Headers:
         row, kind = upstream.row, upstream.kind

@@ -15,7 +15,7 @@ from gateway.proxy.upstream.connection import (
     BODY,
     Connection,
     Deadlines,
-    UpstreamBrokenError,
+    UpstreamTooLargeError,
     UpstreamUnreachableError,
 )
 
@@ -44,12 +44,13 @@ class Response(Protocol):
 
     status: int
     headers: Headers  # names in lower case
+    is_framed: bool  # False: its end and a cut look the same
 
     async def next(self) -> bytes:
         """Return what has arrived of the body; empty at its end. Raise UpstreamError."""
 
     async def read(self, limit: int = BODY) -> bytes:
-        """Return the whole body; more than `limit` bytes raise UpstreamBrokenError."""
+        """Return the whole body; more than `limit` bytes raise UpstreamTooLargeError."""
 
     def close(self) -> None:
         """Give the connection back, or abort it when the answer is not finished. Repeatable."""
@@ -58,7 +59,7 @@ class Response(Protocol):
 class HTTPResponse:
     """The answer on one connection."""
 
-    __slots__ = ("_client", "_connection", "_origin", "headers", "status")
+    __slots__ = ("_client", "_connection", "_origin", "headers", "is_framed", "status")
 
     def __init__(self, client: "Client", origin: Origin, connection: Connection) -> None:
         """Take over the connection until `close`."""
@@ -67,6 +68,7 @@ class HTTPResponse:
         self._connection: Connection | None = connection
         self.status = connection.status
         self.headers = connection.headers
+        self.is_framed = connection.is_framed
 
     async def next(self) -> bytes:
         """Return what has arrived of the body; empty at its end."""
@@ -80,7 +82,7 @@ class HTTPResponse:
             total += len(part)
             if total > limit:
                 self.close()
-                raise UpstreamBrokenError(f"The answer is larger than {limit} bytes.")
+                raise UpstreamTooLargeError(f"The answer is larger than {limit} bytes.")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:

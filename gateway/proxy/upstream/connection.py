@@ -33,6 +33,10 @@ class UpstreamBrokenError(UpstreamError):
     """The connection or the answer broke after sending began."""
 
 
+class UpstreamTooLargeError(UpstreamBrokenError):
+    """The answer is larger than what was asked for."""
+
+
 class UpstreamTimeoutError(UpstreamError):
     """A deadline passed after sending began."""
 
@@ -55,7 +59,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         *("transport", "status", "headers", "is_done", "idle_since", "on_lost", "error"),
         *("_loop", "_parser", "_chunks", "_queued", "_head", "_waiter", "_poller", "_timer"),
-        *("_began", "_heard", "_read", "_deadlines", "_keeps", "_is_paused", "_ends_by_close"),
+        *("_began", "_heard", "_read", "_trailer", "_deadlines", "_keeps", "_is_paused"),
+        "is_framed",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -86,9 +91,10 @@ class Connection(asyncio.Protocol):
             raise UpstreamUnreachableError("The connection closed before it was used.")
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_done = self._ends_by_close = False
+        self.is_done = False
+        self.is_framed = True  # False: the body ends with its connection, whether whole or cut
         self._chunks: collections.deque[bytes] = collections.deque()
-        self._queued = self._read = 0
+        self._queued = self._read = self._trailer = 0
         self._parser = httptools.HttpResponseParser(self)
         self._deadlines = deadlines
         self._began = self._heard = self._loop.time()
@@ -145,7 +151,10 @@ class Connection(asyncio.Protocol):
         self._heard = self._loop.time()
         self._read += len(data)
         if self._read > HEADERS and not self.status:
-            self._fail(UpstreamBrokenError("The head of the answer is too large."))
+            self._fail(UpstreamTooLargeError("The head of the answer is too large."))
+            return
+        if self._read > BODY:  # whatever it is: body, trailers, extensions of chunks
+            self._fail(UpstreamTooLargeError(f"The answer is larger than {BODY} bytes."))
             return
         try:
             self._parser.feed_data(data)
@@ -154,7 +163,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Take the end of the stream as the end of a body that has no other end."""
-        if not self.is_done and self.status and self._ends_by_close:
+        if not self.is_done and self.status and not self.is_framed:
             self.on_message_complete()
         return False
 
@@ -175,8 +184,13 @@ class Connection(asyncio.Protocol):
             raise UpstreamBrokenError("Two answers to one question.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, its name in lower case."""
-        self.headers.append((name.lower(), value))
+        """Keep a header, its name in lower case; trailers are read over."""
+        if not self.status:
+            self.headers.append((name.lower(), value))
+            return
+        self._trailer += len(name) + len(value)
+        if self._trailer > HEADERS:
+            self._fail(UpstreamTooLargeError("The trailer of the answer is too large."))
 
     def on_headers_complete(self) -> None:
         """Judge the head and wake the caller."""
@@ -194,16 +208,13 @@ class Connection(asyncio.Protocol):
             elif name == b"content-encoding" and value.lower() not in (b"", b"identity"):
                 self._fail(UpstreamBrokenError("The answer is compressed though it may not be."))
                 return
-        self._ends_by_close = not framed
+        self.is_framed = framed
         if self._head is not None and not self._head.done():
             self._head.set_result(None)
 
     def on_body(self, data: bytes) -> None:
         """Queue a part of the body; stall the upstream when too much waits."""
         if self.error is not None:
-            return
-        if self._read > BODY:
-            self._fail(UpstreamBrokenError(f"The answer is larger than {BODY} bytes."))
             return
         self._chunks.append(data)
         self._queued += len(data)

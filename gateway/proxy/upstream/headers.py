@@ -81,3 +81,9 @@ def to_client(upstream: Headers, *, is_stream: bool) -> Headers:
         if name in RETRIES and PLAIN.fullmatch(value):
             headers.append((name, value))
     return headers
+
+
+def is_relayable(headers: Headers, *, is_array: bool) -> bool:
+    """Tell whether an answer is a stream: some answer a stream's request whole, or with a page."""
+    kind = dict(headers).get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return kind != b"text/html" and (is_array or not kind.endswith(b"json"))

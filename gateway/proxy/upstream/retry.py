@@ -17,19 +17,17 @@ def is_unbilled(status: int) -> bool:
     return status in UNBILLED
 
 
-def may_retry(attempt: int, *, was_sent: bool, status: int | None = None) -> bool:
+def may_retry(attempt: int, *, is_free: bool, targets: int = 1) -> bool:
     """Tell whether attempt number `attempt` (from 1) may be followed by another.
 
-    Only what is provably unbilled: never sent, or refused by 429 or 503. `status` is of a complete
-    answer; a broken one or a timeout has none, and no retry.
+    Only what is provably unbilled (`is_free`): never sent, or refused by a complete 429 or 503. A
+    broken answer and a timeout never are. Every target gets its try.
     """
-    if attempt >= ATTEMPTS:
-        return False
-    return not was_sent if status is None else is_unbilled(status)
+    return is_free and attempt < max(ATTEMPTS, targets)
 
 
 def delay(attempt: int, *, chance: float, asked: float | None = None) -> float | None:
-    """Return the seconds to wait after attempt `attempt`; None when it is not worth waiting.
+    """Return the seconds to wait after try number `attempt` of one target; None when it is not worth waiting.
 
     `chance` in [0, 1) spreads the callers; `asked` is the provider's Retry-After.
     """

@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.proxy.protocols.wire import Asked, Format, Sending
+from gateway.proxy.protocols.wire import Asked, Format, Seen, Sending
 from gateway.proxy.upstream import headers as wire_headers
 from gateway.proxy.upstream import retry
-from gateway.proxy.upstream.breaker import Breakers
+from gateway.proxy.upstream.breaker import Breaker, Breakers
 from gateway.proxy.upstream.client import Client, Headers, Request, Response
 from gateway.proxy.upstream.connection import (
     Deadlines,
-    UpstreamBrokenError,
     UpstreamError,
+    UpstreamTooLargeError,
     UpstreamUnreachableError,
 )
 from gateway.proxy.upstream.demo.answers import open_demo
@@ -27,15 +29,21 @@ from gateway.upstreams.envelope import EnvelopeError
 logger = logging.getLogger(__name__)
 
 ERROR_BODY = 64 * 1024
+SHORTEST = 0.05  # seconds left to the last try of a call
 
 
 class ErrorAnswerError(Exception):
     """A complete error answer of the last target that was tried."""
 
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        """Keep the answer; its body is empty when it was too large."""
+    def __init__(self, status: int, headers: Headers, body: bytes, seen: Seen) -> None:
+        """Keep the answer and what it says of usage; its body is empty when it was too large."""
         super().__init__(f"status {status}")
-        self.status, self.headers, self.body = status, headers, body
+        self.status, self.headers, self.body, self.seen = status, headers, body, seen
+
+    @property
+    def is_unbilled(self) -> bool:
+        """Tell whether the call provably cost nothing and may pass at the next try."""
+        return retry.is_unbilled(self.status) and self.seen.usage is None
 
 
 @dataclass(slots=True)
@@ -64,51 +72,90 @@ class Errand:
     target: Target
     attempts: int = 0
     failed: list[dict[str, Any]] = field(default_factory=list)
+    is_billable: bool = False  # something was sent that nobody refused: it may be billed
+    _began: float = field(default_factory=time.monotonic)
+    _tries: Counter[int] = field(default_factory=Counter)  # by target
+    _ready: dict[int, float] = field(default_factory=dict)  # when a target may be tried again
 
     async def open(self) -> Response:
         """Return the first good answer; raise UpstreamError or ErrorAnswerError without one."""
+        failure: Exception = UpstreamUnreachableError("The upstream keeps failing.")
         while True:
+            self.target = await self._next(failure)
             self.attempts += 1
-            self.target = self._next()
-            breaker = self.courier.breakers[self.target.upstream.row.id]
+            self._tries[id(self.target)] += 1
             try:
-                response = await self._send(self.target)
+                return await self._tried()
             except UpstreamError as error:
-                breaker.failed(time.monotonic())
+                self.breaker.failed(time.monotonic())
                 self._note(None, error.code)
-                if not retry.may_retry(self.attempts, was_sent=error.was_sent):
-                    raise
-                await self._pause(None, error)
-                continue
-            if response.status < 500:
-                breaker.succeeded()
-            else:
-                breaker.failed(time.monotonic())
-            if response.status < 300:
-                return response
-            failure = await self._refused(response)
-            if not retry.may_retry(self.attempts, was_sent=True, status=failure.status):
+                failure, is_free, asked = error, not error.was_sent, None
+            except ErrorAnswerError as error:
+                self._note(error.status, "upstream_error")
+                now = datetime.now(UTC)  # noqa: TID251  the edge
+                failure, is_free = error, error.is_unbilled
+                asked = retry.retry_after(error.headers, at=now)
+            self.is_billable = not is_free
+            if not retry.may_retry(self.attempts, is_free=is_free, targets=len(self.targets)):
                 raise failure
-            now = datetime.now(UTC)  # noqa: TID251  the edge
-            await self._pause(retry.retry_after(failure.headers, at=now), failure)
+            self._rest(asked)
 
-    def _next(self) -> Target:
-        """Return the next target whose breaker lets calls pass."""
-        now, count = time.monotonic(), len(self.targets)
-        for step in range(count):
-            target = self.targets[(self.attempts - 1 + step) % count]
-            if self.courier.breakers[target.upstream.row.id].allows(now):
+    @property
+    def breaker(self) -> Breaker:
+        """Return the breaker of the target's upstream."""
+        return self.courier.breakers[self.target.upstream.row.id]
+
+    async def _next(self, failure: Exception) -> Target:
+        """Return the target to try: the first that does not rest, else the first ready again.
+
+        Raises `failure` where no breaker lets a call pass, or none is ready within the deadline.
+        """
+        while True:
+            now, breakers = time.monotonic(), self.courier.breakers
+            open_ = [t for t in self.targets if not breakers[t.upstream.row.id].is_open(now)]
+            if not open_:
+                raise failure
+            target = min(open_, key=lambda t: (self._ready_at(t, now), self._tries[id(t)]))
+            wait = self._ready_at(target, now) - now
+            if now + wait - self._began >= target.upstream.row.total_timeout_s:
+                raise failure
+            if wait > 0:
+                await asyncio.sleep(wait)
+            elif breakers[target.upstream.row.id].allows(now):
                 return target
-        raise UpstreamUnreachableError("The upstream keeps failing.")
 
-    async def _pause(self, asked: float | None, failure: Exception) -> None:
-        """Wait before the same upstream is asked again; another one is asked at once."""
-        if len(self.targets) > self.attempts:
-            return
-        wait = retry.delay(self.attempts, chance=random.random(), asked=asked)  # noqa: S311  no secret
-        if wait is None:
-            raise failure
-        await asyncio.sleep(wait)
+    def _ready_at(self, target: Target, now: float) -> float:
+        return max(now, self._ready.get(id(target), now))
+
+    def _rest(self, asked: float | None) -> None:
+        """Let the target rest: as long as it asks, else longer after each of its failures."""
+        chance, tries = random.random(), self._tries[id(self.target)]  # noqa: S311  no secret
+        wait = retry.delay(tries, chance=chance, asked=asked)
+        self._ready[id(self.target)] = math.inf if wait is None else time.monotonic() + wait
+
+    async def _tried(self) -> Response:
+        """Send the call to the target; raise ErrorAnswerError for an answer that is an error."""
+        response = await self._send(self.target)
+        if response.status >= 500:
+            self.breaker.failed(time.monotonic())
+        else:
+            self.breaker.succeeded()
+        if response.status < 300:
+            return response
+        raise await self._refused(response)
+
+    def _sends(self) -> None:
+        """Note that from now on the provider may bill."""
+        self.is_billable = True
+        self.on_send()
+
+    def _deadlines(self, target: Target) -> Deadlines:
+        """Return the deadlines of one try; the total is of the call, not of each try."""
+        row = target.upstream.row
+        left = self._began + row.total_timeout_s - time.monotonic()
+        return Deadlines(
+            float(row.connect_timeout_s), float(row.idle_timeout_s), max(left, SHORTEST)
+        )
 
     async def _send(self, target: Target) -> Response:
         """Send the call to one target and return the head of its answer."""
@@ -125,7 +172,6 @@ class Errand:
         except EnvelopeError as error:
             logger.exception("upstream.credential", extra={"upstream": upstream.row.id})
             raise UpstreamUnreachableError("The upstream cannot be reached.") from error
-        row = upstream.row
         request = Request(
             origin=upstream.origin,
             path=upstream.prefix + self.format.upstream_path(asked, sending),
@@ -137,25 +183,23 @@ class Errand:
                 is_stream=asked.is_stream and not asked.is_array,
             ),
             body=self.format.outgoing(asked, sending),
-            deadlines=Deadlines(
-                float(row.connect_timeout_s), float(row.idle_timeout_s), float(row.total_timeout_s)
-            ),
-            on_send=self.on_send,
+            deadlines=self._deadlines(target),
+            on_send=self._sends,
         )
         return await (
-            open_demo(request) if row.kind == "demo" else self.courier.client.open(request)
+            open_demo(request) if upstream.row.kind == "demo" else self.courier.client.open(request)
         )
 
     async def _refused(self, response: Response) -> ErrorAnswerError:
-        """Read a complete error answer."""
+        """Read an error answer to its end; one that is cut is none, of a large one the status is."""
         try:
             body = await response.read(ERROR_BODY)
-        except UpstreamBrokenError:
+        except UpstreamTooLargeError:
             body = b""
         finally:
             response.close()
-        self._note(response.status, "upstream_error")
-        return ErrorAnswerError(response.status, response.headers, body)
+        seen = self.format.read_answer(body)
+        return ErrorAnswerError(response.status, response.headers, body, seen)
 
     def _note(self, status: int | None, code: str) -> None:
         """Note a try that failed."""

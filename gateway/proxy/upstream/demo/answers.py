@@ -35,11 +35,11 @@ ANSWERS: dict[str, Answer] = {  # by the end of the path, without its query
 class DemoResponse:
     """An answer that is spoken at a natural pace."""
 
-    __slots__ = ("_parts", "headers", "status")
+    __slots__ = ("_parts", "headers", "is_framed", "status")
 
     def __init__(self, status: int, parts: list[tuple[float, bytes]], kind: bytes = JSON) -> None:
         """Take the parts of the body, each with the seconds before it."""
-        self.status = status
+        self.status, self.is_framed = status, True
         self.headers: Headers = [(b"content-type", kind)]
         self._parts = parts[::-1]
 

@@ -12,18 +12,20 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_refusals_of_the_moment_are_repeated(status: int) -> None:
-    assert retry.may_retry(1, was_sent=True, status=status)
-    assert not retry.may_retry(retry.ATTEMPTS, was_sent=True, status=status)
+def test_refusals_of_the_moment_cost_nothing(status: int) -> None:
+    assert retry.is_unbilled(status)
 
 
-@pytest.mark.parametrize("status", [None, 200, 400, 401, 408, 500, 502, 504, 529])
-def test_what_may_have_been_billed_is_never_repeated(status: int | None) -> None:
-    assert not retry.may_retry(1, was_sent=True, status=status)
+@pytest.mark.parametrize("status", [200, 400, 401, 408, 500, 502, 504, 529])
+def test_what_may_have_been_billed_is_never_repeated(status: int) -> None:
+    assert not retry.is_unbilled(status)
+    assert not retry.may_retry(1, is_free=False, targets=9)
 
 
-def test_what_was_never_sent_is_repeated() -> None:
-    assert retry.may_retry(1, was_sent=False)
+def test_what_costs_nothing_is_repeated_a_few_times_and_at_every_target() -> None:
+    assert retry.may_retry(retry.ATTEMPTS - 1, is_free=True)
+    assert not retry.may_retry(retry.ATTEMPTS, is_free=True)
+    assert retry.may_retry(retry.ATTEMPTS, is_free=True, targets=retry.ATTEMPTS + 1)
 
 
 @given(st.integers(1, 10), st.floats(0, 1, exclude_max=True), st.none() | st.floats(0, 10))
