@@ -133,6 +133,8 @@ def _frame(scene: Scene) -> dict[str, Any]:
         "stamp_url": f"{reverse('budgets:overview-stamp')}?{query}",
         "empty_title": gettext("No call in this range"),
         "empty_text": gettext("Choose a longer range or more cost centers, or send a call."),
+        "latency_title": gettext("No call in this range has a latency"),
+        "latency_text": gettext("Calls made elsewhere have one when their report says it."),
         "first_call": gettext(
             "A call stands here within two seconds of its answer. Point a program at the gateway:"
         ),
