@@ -41,7 +41,7 @@ def dialect_of(path: str) -> Dialect:
     """Return the shape of errors at a path, before its view is known."""
     if path.startswith("/v1/messages"):
         return "anthropic"
-    return "gemini" if path.startswith("/v1beta/") else "openai"
+    return "gemini" if path.startswith(("/v1beta/", "/v1/models/")) else "openai"
 
 
 def as_refusal(error: Exception) -> RefusedError:

@@ -180,8 +180,9 @@ class Proxy:
         """Return the view of a governed path; paths without variables are found once."""
         if path in self._matches:
             return self._matches[path]
+        is_short = path.startswith("/v1/models/")  # as newer Google SDKs say
         try:
-            match = self._resolver.resolve(path)
+            match = self._resolver.resolve(f"/v1beta{path[3:]}" if is_short else path)
         except Resolver404 as error:
             raise RefusedError("not_found", "There is no such path.") from error
         return match if match.kwargs else self._matches.setdefault(path, match)
