@@ -14,6 +14,8 @@ django.setup(set_prefix=False)
 
 from django.core.asgi import get_asgi_application  # noqa: E402 -- the settings come first
 
+from gateway.live import stream  # noqa: E402 -- the settings come first
+from gateway.live.stream import Live  # noqa: E402 -- the settings come first
 from gateway.proxy.asgi import Config, Proxy  # noqa: E402 -- the settings come first
 
 Scope = MutableMapping[str, Any]
@@ -28,34 +30,48 @@ OWN = frozenset({"/health", "/health/ready", "/metrics"})
 
 
 class Server:
-    """Dispatches by path, starts and stops the gateway with the process."""
+    """Dispatches by path, starts and stops gateway and live stream with the process."""
 
-    def __init__(self, role: str, web: Application | None, proxy: Proxy | None) -> None:
+    def __init__(
+        self,
+        role: str,
+        web: Application | None,
+        proxy: Proxy | None,
+        live: Live | None = None,
+    ) -> None:
         """Take the applications that this role has; None for the one it lacks."""
-        self.role, self.web, self.proxy = role, web, proxy
+        self.role, self.web, self.proxy, self.live = role, web, proxy, live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to the one who answers it."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if scope["type"] != "http":
-            raise ValueError(f"{scope['type']} is not served here")
-        if self.proxy is not None and (self.web is None or _is_gateway(scope["path"])):
+        if self.live is not None and (scope["type"] == "websocket" or scope["path"] == stream.PATH):
+            await self.live(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close"})  # before its handshake: answered 403
+        elif self.proxy is not None and (self.web is None or _is_gateway(scope["path"])):
             await self.proxy(scope, receive, send)
         elif self.web is not None:
             await self.web(scope, receive, send)
 
+    def close_streams(self) -> None:
+        """End the live streams: the server waits for open answers before it stops."""
+        if self.live is not None:
+            self.live.close()
+
     async def _live(self, receive: Receive, send: Send) -> None:
+        parts = [part for part in (self.proxy, self.live) if part is not None]
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                if self.proxy is not None:
-                    await self.proxy.start()
+                for part in parts:
+                    await part.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                if self.proxy is not None:
-                    await self.proxy.stop()
+                for part in reversed(parts):
+                    await part.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -83,7 +99,8 @@ def build(role: str) -> Server:
     """Return the application of a role: web, gateway or all."""
     web = cast("Application", get_asgi_application()) if role in {"web", "all"} else None
     proxy = Proxy(configured()) if role in {"gateway", "all"} else None
-    return Server(role, web, proxy)
+    live = Live(settings.REDIS_URL) if web is not None else None
+    return Server(role, web, proxy, live)
 
 
 def _is_gateway(path: str) -> bool:
