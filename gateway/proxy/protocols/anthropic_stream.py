@@ -115,10 +115,8 @@ class Meter:
     def _pass(self, event: Event) -> bytes:
         """Meter one event; return it with what it releases, or hold it."""
         raw, data = event
-        if self.is_complete or (data is None and self._held):
-            return self._held.add(raw)
-        if data is None:
-            return raw
+        if self.is_complete or data is None:
+            return self._quiet(raw)
         try:
             happening = _happening(data)
             usage = self._meter(happening)
@@ -129,7 +127,13 @@ class Meter:
         if happening.type not in QUIET:
             return self._held.release() + raw if self._held else raw
         self.is_complete = happening.type == STOP
-        return self._held.add(raw) if self._held or self.is_complete else raw
+        return self._quiet(raw)
+
+    def _quiet(self, raw: bytes) -> bytes:
+        """Hold the end, and what says nothing between it and the last usage."""
+        if self.is_complete:
+            return self._held.add(raw)
+        return self._held.after(raw) if self._held else raw
 
     def _meter(self, happening: Happening) -> bytes:
         """Take what an event says into `seen`; return the final usage object in it."""
@@ -140,15 +144,17 @@ class Meter:
                 seen.text_bytes += size
         elif kind == "message_start" and happening.message is not None:
             _name(happening.message, seen)
-            self._learn(happening.message.usage, is_final=False)
+            self._learn(happening.message.usage)
         elif kind == "message_delta" and bytes(happening.usage).startswith(b"{"):
-            self._learn(happening.usage, is_final=True)
+            self._learn(happening.usage, ends=True)
             return bytes(happening.usage)
         elif kind == "error":
             seen.is_error = True
         return b""
 
-    def _learn(self, raw: msgspec.Raw, *, is_final: bool) -> None:
-        """Merge a usage object into what is known."""
-        self._known = anthropic_usage.merge(self._known, decode(raw))
+    def _learn(self, raw: msgspec.Raw, *, ends: bool = False) -> None:
+        """Merge a usage object into what is known; an end that counts no output is none."""
+        usage = decode(raw)
+        self._known = anthropic_usage.merge(self._known, usage)
+        is_final = ends and usage.get("output_tokens") is not None
         anthropic_usage.take(self._known, self.seen, is_final=is_final)

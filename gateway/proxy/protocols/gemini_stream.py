@@ -123,7 +123,9 @@ class Meter:
         """Meter one piece; return it with what it releases, or hold it."""
         raw, data = event
         if data is None:
-            return self._held.add(raw) if self._held or raw.rstrip().endswith(b"]") else raw
+            if raw.rstrip().endswith(b"]"):
+                return self._held.add(raw)
+            return self._held.after(raw) if self._held else raw
         try:
             answer = _answer(data)
             usage = self._meter(answer)

@@ -16,8 +16,10 @@ def take(usage: Json, seen: Seen, *, is_final: bool) -> None:
     seen.partial = _classes(usage, read, 0, 0)
     thought = count(usage, "thoughtsTokenCount") or 0
     said = count(usage, "candidatesTokenCount")
-    if usage.get("candidatesTokenCount") is None:  # what the total holds, or nothing at all
-        said = max(0, (count(usage, "totalTokenCount") or 0) - read - thought)
+    if usage.get("candidatesTokenCount") is None:  # what the total holds, or nothing where none is
+        total = count(usage, "totalTokenCount")
+        unsaid = None if seen.text_bytes else 0
+        said = unsaid if total is None else max(0, total - read - thought)
     if is_final and said is not None:
         seen.usage = _classes(usage, read, said, thought)
         seen.is_unpriceable = _of(usage, "candidatesTokensDetails", "IMAGE") > 0  # dearer than text

@@ -7,18 +7,20 @@ import msgspec
 
 from gateway.proxy.protocols.wire import Costs
 
+MOST = 64 * 1024  # bytes that may follow a usage, before it counts as not the last
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class Held:
     """Bytes to send last, each with the usage object inside it (empty: none)."""
 
-    __slots__ = ("_key", "_parts")
+    __slots__ = ("_key", "_parts", "_size")
 
     def __init__(self, key: bytes = b"usage") -> None:
         """Start with nothing; `key` is the name of the usage member."""
         self._key = key
         self._parts: list[tuple[bytes, bytes]] = []
+        self._size = 0
 
     def __bool__(self) -> bool:
         """Tell whether something is held."""
@@ -29,13 +31,19 @@ class Held:
         self._parts.append((raw, usage))
         return b""
 
+    def after(self, raw: bytes) -> bytes:
+        """Hold what follows and says nothing; too much of it lets all go."""
+        self._size += len(raw)
+        self.add(raw)
+        return self.release() if self._size > MOST else b""
+
     def release(self) -> bytes:
         """Let go what was held, for more came after it."""
         return self.with_costs(None)
 
     def with_costs(self, costs: Costs | None) -> bytes:
         """Let go what was held, with the costs in its usage."""
-        parts, self._parts = self._parts, []
+        parts, self._parts, self._size = self._parts, [], 0
         return b"".join(
             [splice(raw, usage, costs, self._key) if usage else raw for raw, usage in parts]
         )

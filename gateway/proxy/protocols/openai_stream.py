@@ -117,7 +117,7 @@ class Meter:
             self.is_complete = True
             return self._held.add(raw)
         if data is None:  # a comment never overtakes what is held
-            return self._held.add(raw) if self._held else raw
+            return self._held.after(raw) if self._held else raw
         try:
             chunk = _chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -173,7 +173,7 @@ class Meter:
         if not self._held:
             return event[0]
         if not chunk.choices:  # something else about the answer, which is over
-            return self._held.add(event[0])
+            return self._held.after(event[0])
         return self._held.release() + event[0]
 
 

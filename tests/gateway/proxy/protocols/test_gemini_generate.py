@@ -193,7 +193,7 @@ def test_usage_becomes_disjoint_classes() -> None:
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [
-        ({"promptTokenCount": 8}, Tokens(8)),
+        ({"promptTokenCount": 8}, None),
         ({"promptTokenCount": 8, "totalTokenCount": 11}, Tokens(8, output=3)),
         ({"promptTokenCount": 8, "candidatesTokenCount": -1}, None),
         ({"promptTokenCount": "8"}, None),
@@ -204,6 +204,12 @@ def test_what_is_missing_is_what_the_total_holds_or_nothing(
     usage: dict[str, Any], tokens: Tokens | None
 ) -> None:
     assert read(**usage).usage == tokens
+
+
+def test_an_answer_that_says_nothing_has_no_output_to_state() -> None:
+    raw = b'{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":8}}'
+
+    assert FORMAT.read_answer(raw).usage == Tokens(8)
 
 
 def test_a_picture_has_a_price_that_we_do_not_know() -> None:
