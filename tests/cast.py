@@ -27,6 +27,7 @@ from tests.factories import (
     make_member,
     make_organization,
     make_price,
+    make_proposal,
     make_rate_limit,
     make_rerating,
     make_route,
@@ -56,6 +57,7 @@ class Cast:
     audit_id: UUID
     alert_id: UUID
     rerating: Rerating
+    proposal_id: int
 
     def person(self, role: str) -> User:
         """Return the person of a role."""
@@ -105,6 +107,7 @@ def make_cast(*, mark: str) -> Cast:
             audit_id=AuditEntry.objects.latest("at").pk,
             alert_id=Alert.objects.get().pk,
             rerating=make_rerating(reason=f"{mark} reason"),
+            proposal_id=make_proposal(),
         )
 
 

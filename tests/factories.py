@@ -1,6 +1,7 @@
 """Rows with valid defaults. All but people and organizations are made inside `tenant`."""
 
 import json
+import os
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 from django.db import connection
 from django.utils import timezone
 
@@ -107,6 +109,30 @@ def make_rerating(*, reason: str = "the price came late", **columns: Any) -> Rer
     now = timezone.now()
     values: dict[str, Any] = {"starts_at": now, "ends_at": now, "finished_at": now, **columns}
     return Rerating.objects.create(reason=reason, **values)
+
+
+def make_proposal(*, model: str = "waiting-1", **columns: Any) -> int:
+    """Let a price of the shared list wait for people; it is there for every test of the run."""
+    rates = {"base": {"input": "2", "output": "10"}}
+    values = {"rates": rates, "sources": {"seed": rates["base"]}, "match": {}, **columns}
+    owner_url = os.environ.get("OWNER_DATABASE_URL", os.environ["DATABASE_URL"])
+    texts = [json.dumps(values[name]) for name in ("rates", "sources", "match")]
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        row = owner.execute(
+            "SELECT id FROM price WHERE provider = 'list' AND model = %s AND status = 'draft'",
+            [model],
+        ).fetchone()
+        row = (
+            row
+            or owner.execute(
+                "INSERT INTO price (provider, model, rates, sources, match, currency, effective_from,"
+                " source, status, created_at) VALUES ('list', %s, %s, %s, %s, 'USD', now(), 'seed',"
+                " 'draft', now()) RETURNING id",
+                [model, *texts],
+            ).fetchone()
+        )
+    assert row
+    return int(row[0])
 
 
 def make_upstream(*, name: str = "", kind: str = "demo", **columns: Any) -> Upstream:

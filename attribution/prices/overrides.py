@@ -1,6 +1,6 @@
 """An organization's own prices; their only writer: an old one is closed, never edited."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +93,20 @@ def change(
     return _opened(successor, by=by)
 
 
+def adopt(listed: Sequence[Price], *, at: datetime, by: Actor) -> list[Price]:
+    """Open a model's listed versions, in time order, as own prices from `at` on.
+
+    An own price that is in force then is closed; one that begins later is in the way.
+    """
+    provider, model = listed[0].provider, listed[0].model
+    own = Price.objects.own().filter(provider=provider, model=model, status=PriceStatus.APPROVED)
+    if own.filter(effective_from__gte=at).exists():
+        raise PriceExistsError(f"{provider} {model}")
+    for price in own.filter(Q(effective_to=None) | Q(effective_to__gt=at)):
+        close(price, at=at, by=by)
+    return [_opened(_copied(one, since=at), by=by) for one in listed]
+
+
 def close(price: Price, *, at: datetime, by: Actor) -> None:
     """End an own price at `at`: from then on the shared list applies again."""
     policy.changed(required())
@@ -109,6 +123,21 @@ def merged(rates: dict[str, Any], base: Rates, cleared: Collection[str] = ()) ->
     """Return rates with another base; tiers, hours and service tiers stay."""
     kept = {name: rate for name, rate in rates.get("base", {}).items() if name not in cleared}
     return {**rates, "base": {**kept, **base.as_dict()}}
+
+
+def _copied(listed: Price, *, since: datetime) -> Price:
+    return Price(
+        provider=listed.provider,
+        model=listed.model,
+        match=listed.match,
+        rates=listed.rates,
+        context_window=listed.context_window,
+        max_output_tokens=listed.max_output_tokens,
+        source=listed.source,
+        sources=listed.sources,
+        effective_from=max(listed.effective_from, since),
+        effective_to=listed.effective_to,
+    )
 
 
 def _opened(price: Price, *, by: Actor) -> Price:

@@ -41,6 +41,14 @@ def money(amount: Decimal | None, style: str = "") -> SafeString | str:
 
 
 @register.filter
+def rate(amount: Decimal | None) -> SafeString | str:
+    """Show a rate with all its decimals, two at least."""
+    if amount is None:
+        return unknown(gettext("Not stated."))
+    return decimal(amount, places=max(2, _decimals(amount)))
+
+
+@register.filter
 def count(number: int | None) -> SafeString | str:
     """Show a whole number, grouped as the language does."""
     return unknown(gettext("Not known.")) if number is None else decimal(Decimal(number), places=0)

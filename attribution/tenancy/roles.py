@@ -87,6 +87,7 @@ ROWS: dict[str, Rule] = {
     "attribution_costcenter": Rule(READERS, OFFICE),
     "attribution_membership": Rule(CONTROL, frozenset({OWNER})),
     "attribution_price": Rule(READERS, OFFICE),
+    "attribution_priceproposal": Rule(READERS, OFFICE),
     "attribution_usagerecord": Rule(READERS),
     "attribution_ledgerentry": Rule(CONTROL),
     "attribution_auditentry": Rule(CONTROL),
@@ -98,7 +99,7 @@ ROWS: dict[str, Rule] = {
     "gateway_route": Rule(READERS, frozenset({OWNER})),
     "gateway_downgraderule": Rule(READERS, OFFICE),
 }
-MADE_BY_COMMAND = frozenset({"attribution_organization"})
+MADE_BY_COMMAND = frozenset({"attribution_organization", "attribution_priceproposal"})
 VERBS = ("changelist", "add", "history", "delete", "change")
 
 

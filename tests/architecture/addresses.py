@@ -25,8 +25,8 @@ class Address:
 
     @property
     def is_of_a_row(self) -> bool:
-        """Say whether the URL names a row."""
-        return "object_id" in self.arguments
+        """Say whether the URL names a row of an organization; the shared list is everybody's."""
+        return "object_id" in self.arguments and "priceproposal" not in self.name
 
     def of(self, cast: Cast) -> str:
         """Return the URL with a row of an organization."""
@@ -48,6 +48,7 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "attribution_costcenter": cast.cost_center.pk,
         "attribution_membership": cast.memberships["auditor"].pk,
         "attribution_price": cast.price.pk,
+        "attribution_priceproposal": cast.proposal_id,
         "attribution_usagerecord": cast.call_id,
         "attribution_ledgerentry": cast.entry_id,
         "attribution_auditentry": cast.audit_id,
