@@ -92,6 +92,7 @@ def configured() -> Config:
         fingerprint_secret=base64.b64decode(settings.TOLLKEEPER_FINGERPRINT_SECRET),
         egress=tuple(settings.TOLLKEEPER_EGRESS_ALLOW),
         drain_s=float(settings.TOLLKEEPER_DRAIN_S),
+        redis_url=settings.REDIS_URL,
     )
 
 

@@ -15,6 +15,7 @@ from django.urls.resolvers import RegexPattern
 
 from attribution.outbound.addresses import Exceptions
 from gateway.keys.tokens import Peppers
+from gateway.live.broadcast import Broadcast
 from gateway.proxy import answer, call, metrics
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.body import read_body
@@ -60,6 +61,7 @@ class Config:
     fingerprint_secret: bytes
     egress: tuple[str, ...] = ()
     drain_s: float = 60.0
+    redis_url: str = ""  # without one nobody is told of settled calls
 
 
 class LeanRequest(HttpRequest):
@@ -101,6 +103,9 @@ class Proxy:
         courier = Courier(self.client, Credentials(self.lookup, private).headers)
         self.pumps = Pumps(self.money, self.lookup, courier)
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
+        if config.redis_url:
+            self.pumps.live = Broadcast(config.redis_url)
+            await self.pumps.live.start()
         self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
         await self.chores.start()
         self.chores.add(NOTED, callers.note_used)
@@ -110,6 +115,8 @@ class Proxy:
         await self.chores.drain()
         await self.pumps.stop(within=self.config.drain_s)
         await self.money.stop(within=5.0)
+        if self.pumps.live is not None:
+            await self.pumps.live.stop()
         self.client.close()
         await self.chores.stop()
         await self.pool.close()
@@ -226,7 +233,8 @@ class Proxy:
         if path == "/health":
             return Reply(200, [JSON, *SAFE], b'{"status":"ok"}')
         if path == "/metrics":
-            text = metrics.text(calls_open=len(self.pumps), ledger_away=self.money.is_away)
+            pumps, is_away = self.pumps, self.money.is_away
+            text = metrics.text(calls_open=len(pumps), ledger_away=is_away, untold=pumps.untold)
             return Reply(200, [(b"content-type", b"text/plain; version=0.0.4"), *SAFE], text)
         try:
             row = await self.lookup.ready()

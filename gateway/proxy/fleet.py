@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+from gateway.live.broadcast import Broadcast
+from gateway.proxy import told
 from gateway.proxy.bridge.line import Lines
 from gateway.proxy.bridge.lookup import Lookup
-from gateway.proxy.bridge.money import Money
+from gateway.proxy.bridge.money import Money, Settlement
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.plan import Plan
 from gateway.proxy.pump import Pump
@@ -25,6 +28,7 @@ class Pumps:
         """Start without calls."""
         self.money, self.lookup, self.courier = money, lookup, courier
         self.lines = Lines(money)
+        self.live: Broadcast | None = None
         self._open: set[Pump] = set()
         self._notes: asyncio.Task[None] | None = None
         self._unnoted: list[dict[str, Any]] = []
@@ -36,6 +40,11 @@ class Pumps:
     def left(self) -> int:
         """Return how many calls under way have lost their client."""
         return sum(pump.is_left for pump in self._open)
+
+    @property
+    def untold(self) -> int:
+        """Return how many settled calls the live stream could not be told of."""
+        return self.live.dropped if self.live is not None else 0
 
     def start(self, plan: Plan, renew: Callable[[], Awaitable[Plan]]) -> Pump:
         """Start the pump of a call, detached from the client's task."""
@@ -61,6 +70,12 @@ class Pumps:
         self._unnoted += failed
         if self._notes is None or self._notes.done():
             self._notes = asyncio.get_running_loop().create_task(self._note_all())
+
+    def tell(self, plan: Plan, settlement: Settlement) -> None:
+        """Tell who listens of a settled call; waits for nothing."""
+        if self.live is not None and settlement.state == "settled":
+            make = partial(told.event, plan.reservation, settlement, plan.center, plan.ms)
+            self.live.tell(plan.organization_id, make)
 
     async def _note_all(self) -> None:
         """Write what there is to note, many at a time: in a storm every call has some."""

@@ -10,7 +10,7 @@ def count(status: int) -> None:
     _answers[status] += 1
 
 
-def text(*, calls_open: int, ledger_away: bool) -> bytes:
+def text(*, calls_open: int, ledger_away: bool, untold: int) -> bytes:
     """Return all counters."""
     lines = ["# TYPE tollkeeper_answers_total counter"]
     lines += [
@@ -19,4 +19,6 @@ def text(*, calls_open: int, ledger_away: bool) -> bytes:
     ]
     lines += ["# TYPE tollkeeper_calls_open gauge", f"tollkeeper_calls_open {calls_open}"]
     lines += ["# TYPE tollkeeper_ledger_away gauge", f"tollkeeper_ledger_away {int(ledger_away)}"]
+    lines += ["# TYPE tollkeeper_live_dropped_total counter"]
+    lines += [f"tollkeeper_live_dropped_total {untold}"]
     return "\n".join([*lines, ""]).encode()

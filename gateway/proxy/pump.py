@@ -49,6 +49,9 @@ class Company(Protocol):
     def note(self, failed: list[dict[str, Any]]) -> None:
         """Write failed tries behind the call."""
 
+    def tell(self, plan: Plan, settlement: Settlement) -> None:
+        """Tell who listens of a settled call; waits for nothing."""
+
 
 class Pump:
     """One call under way."""
@@ -296,7 +299,9 @@ class Pump:
 
     async def _settle(self, settlement: Settlement) -> Mapping[str, Any]:
         self.is_open = False
-        return await self.pumps.money.settle(settlement)
+        detail = await self.pumps.money.settle(settlement)
+        self.pumps.tell(self.plan, settlement)
+        return detail
 
     def _unpaid(self, status: int) -> Settlement:
         return failures.unpaid(self._carried(status, "upstream_error"), status)

@@ -152,7 +152,7 @@ def asked(text: str, **body: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": [{"role": "user", "content": text}], **body}
 
 
-def config(dsn: str, house: House, folder: Path) -> asgi.Config:
+def config(dsn: str, house: House, folder: Path, redis_url: str = "") -> asgi.Config:
     """Return the configuration of a gateway that may reach the house's provider."""
     return asgi.Config(
         dsn=dsn,
@@ -164,6 +164,7 @@ def config(dsn: str, house: House, folder: Path) -> asgi.Config:
         fingerprint_secret=base64.b64decode(settings.TOLLKEEPER_FINGERPRINT_SECRET),
         egress=(f"127.0.0.1:{house.port}",),
         drain_s=3.0,
+        redis_url=redis_url,
     )
 
 
@@ -191,12 +192,12 @@ async def served(application: Any, port: int) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def running(
-    house: House, dsn: str, platform_dsn: str
+    house: House, dsn: str, platform_dsn: str, redis_url: str = ""
 ) -> AsyncIterator[tuple[Client, Proxy, Provider]]:
     """Run a provider and a gateway; stop both in order."""
     with tempfile.TemporaryDirectory() as folder:
         provider = Provider(Path(folder) / "bill")
-        proxy = Proxy(config(dsn, house, Path(folder) / "journal"))
+        proxy = Proxy(config(dsn, house, Path(folder) / "journal", redis_url))
         async with served(provider, house.port):
             await proxy.start()
             async with served(proxy, free_port()) as url:

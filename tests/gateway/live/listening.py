@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from gateway.live.broadcast import Broadcast
 from gateway.live.stream import PATH, Live
@@ -66,6 +68,16 @@ async def said(socket: ClientConnection, within: float = WITHIN) -> Any:
     """Return the next message."""
     async with asyncio.timeout(within):
         return json.loads(await socket.recv())
+
+
+async def ending(socket: ClientConnection, within: float = WITHIN) -> tuple[str, int]:
+    """Return the code of the last message and the number the socket was closed with."""
+    last = await said(socket, within)
+    with pytest.raises(ConnectionClosed) as closed:
+        await said(socket, within)
+    assert closed.value.rcvd is not None
+    assert last["event"] == "error"
+    return last["error"]["code"], closed.value.rcvd.code
 
 
 async def is_silent(socket: ClientConnection, seconds: float = 0.4) -> bool:
