@@ -2,7 +2,7 @@
 
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route, RouteTarget
-from gateway.upstreams.models import Upstream
+from gateway.upstreams.models import Upstream, UpstreamProbe
 from gateway.workers.models import GatewayWorker
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "Route",
     "RouteTarget",
     "Upstream",
+    "UpstreamProbe",
 ]

@@ -10,7 +10,8 @@ class Migration(migrations.Migration):
 
     operations = [
         GlobalTable("gateway_worker", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE"),
-        TenantTable("upstream", ledger="SELECT"),
+        TenantTable("upstream", ledger="SELECT, UPDATE (rested_at)"),
+        TenantTable("upstream_probe", references={"upstream_id": "upstream"}, ledger="SELECT, UPDATE"),
         TenantTable("route", ledger="SELECT"),
         TenantTable("route_target", references={"route_id": "route", "upstream_id": "upstream"}, ledger="SELECT"),
         TenantTable("api_key", references={"cost_center_id": "cost_center"}, ledger="SELECT, UPDATE (last_used_at)"),

@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
         InstallSQL("gateway/keys/used.sql", "f4be9f8d087664d7"),
         InstallSQL("gateway/routes/catalog.sql", "7dc3a6cd624248b5"),
         InstallSQL("gateway/upstreams/secret.sql", "b69d8b81ce93b77c"),
+        InstallSQL("gateway/upstreams/probe.sql", "25cf900e5b9ef5f4"),
         InstallSQL("gateway/workers/beat.sql", "c7666d7db3b41938"),
         InstallSQL("gateway/workers/v1_workers.sql", "cddb24a69fb55482"),
         InstallSQL("gateway/proxy/bridge/attempt.sql", "88cac8154b01450e"),

@@ -28,6 +28,7 @@ from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import NOTED, Caller, Callers
 from gateway.proxy.fleet import Pumps
 from gateway.proxy.http import GONE, WHOLE
+from gateway.proxy.probes import EVERY, Probes
 from gateway.proxy.pump import Pump
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
@@ -99,7 +100,8 @@ class Proxy:
         )
         self.money = Money(config.dsn, self.chores.journal, self.chores.worker)
         self.money.start()
-        self.client = Client(exceptions=Exceptions(config.egress))
+        exceptions = Exceptions(config.egress)
+        self.client = Client(exceptions=exceptions)
         courier = Courier(self.client, Credentials(self.lookup, private).headers)
         self.pumps = Pumps(self.money, self.lookup, courier)
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
@@ -109,6 +111,8 @@ class Proxy:
         self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
         await self.chores.start()
         self.chores.add(NOTED, callers.note_used)
+        probes = Probes(self.pool, courier, private=private, exceptions=exceptions)
+        self.chores.add(EVERY, probes.work)
 
     async def stop(self) -> None:
         """Stop taking calls, let those under way finish, settle everything."""

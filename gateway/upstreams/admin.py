@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -19,7 +18,6 @@ class UpstreamAdmin(ScopedAdmin):
 
     form = UpstreamForm
     is_policy = True
-    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     list_display = ["name", "kind", "base_url", "terms", "credential_state", "is_active"]
     list_filter = ["kind", "is_active"]
     search_fields = ["name", "base_url"]

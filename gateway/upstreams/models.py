@@ -8,7 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from attribution.isolation.scoped import TenantModel
+from attribution.isolation.scoped import TenantForeignKey, TenantModel
+from attribution.tenancy.models import User
 
 
 class UpstreamKind(models.TextChoices):
@@ -30,7 +31,7 @@ class Upstream(TenantModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=64)
     kind = models.CharField(_("kind"), max_length=32, choices=UpstreamKind.choices)
-    base_url = models.URLField(_("address"), max_length=256, blank=True, default="")
+    base_url = models.CharField(_("address"), max_length=256, blank=True, default="")
     provider = models.CharField(
         _("provider in the price list"), max_length=64, blank=True, default=""
     )
@@ -70,6 +71,8 @@ class Upstream(TenantModel):
     credential_set_at = models.DateTimeField(null=True, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
     archived_at = models.DateTimeField(null=True, editable=False)
+    # When a gateway last left it alone because it kept failing: kept by gateway_probe.
+    rested_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta(TenantModel.Meta):
@@ -87,3 +90,30 @@ class Upstream(TenantModel):
     def price_multiplier(self) -> Decimal:
         """Return by what every list rate is multiplied; gateway_catalog says the same in SQL."""
         return (100 - self.discount_percent) * (100 + self.markup_percent) * Decimal("0.0001")
+
+
+class UpstreamProbe(TenantModel):
+    """The latest test of an upstream: asked on its page, answered by a gateway, which has its key."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    upstream = TenantForeignKey(Upstream, related_name="probes")
+    asked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField(default=timezone.now)
+    taken_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    code = models.CharField(
+        max_length=32, blank=True, default=""
+    )  # what went wrong; empty: nothing
+    http_status = models.PositiveSmallIntegerField(null=True)
+    latency_ms = models.PositiveIntegerField(null=True)
+    model_count = models.PositiveIntegerField(null=True)
+    quote = models.CharField(max_length=200, blank=True, default="")  # the upstream's own words
+
+    class Meta(TenantModel.Meta):
+        db_table = "upstream_probe"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "upstream"], name="upstream_probe_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.upstream_id}: {self.code or self.http_status}"

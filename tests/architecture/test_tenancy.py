@@ -44,6 +44,7 @@ DEFINERS = {
     "gateway_catalog",
     "gateway_lookup",
     "gateway_room",
+    "gateway_probe",
     "gateway_secret",
     "gateway_used",
 }

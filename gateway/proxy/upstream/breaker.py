@@ -1,6 +1,7 @@
 """The circuit breaker: an upstream that keeps failing is left alone for a while."""
 
 import collections
+import time
 
 FAILURES = 5  # in a row
 REST = 10.0  # seconds
@@ -46,3 +47,8 @@ class Breakers(collections.defaultdict[str, Breaker]):
     def __init__(self) -> None:
         """Make each at first use."""
         super().__init__(Breaker)
+
+    def resting(self) -> list[str]:
+        """Return the upstreams that are left alone now."""
+        now = time.monotonic()
+        return [name for name, breaker in self.items() if breaker.is_open(now)]
