@@ -7,15 +7,13 @@ from typing import Any
 
 from attribution import money
 from attribution.prices import pricing
-from attribution.prices.pricing import Cost, DatedCard, Line
+from attribution.prices.pricing import Cost, DatedCard
 from attribution.prices.tokens import Tokens
 from gateway.proxy.bridge.money import Settlement
 from gateway.proxy.protocols.wire import Seen, SubUse
 from gateway.routes.targets import Target, instant
 
 logger = logging.getLogger(__name__)
-
-OTHER_MODEL = "other_model"  # the ledger's line of tokens that have another model's rates
 
 
 @dataclass(slots=True)
@@ -75,7 +73,7 @@ def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool
     if cost is not None and is_estimated and cost.total > carried.hold > 0 and source == "usage":
         cost = Cost(carried.hold, ())  # a count is never above what the call can cost
     columns, usage = dict(carried.columns), _usage(carried, seen, tokens)
-    if cost is not None and cost.total > carried.hold:
+    if cost is not None and cost.total > carried.hold > 0:  # 0: no price was known, none was held
         columns["error_code"] = "bound_breach"
         usage["bound_breach"] = money.text(carried.hold)
         extra = {"call": carried.call, "model": carried.target.model}
@@ -135,18 +133,9 @@ def _cost(
     at = instant(carried.at_ms)
     rates = pricing.rates_for(price.card, tokens, at=at, service_tier=seen.service_tier)
     cost = pricing.cost(tokens, rates, searches=seen.web_searches)
-    return (_with_others(carried, seen, price, cost) if seen.others else cost), "usage"
-
-
-def _with_others(carried: Carried, seen: Seen, price: DatedCard, cost: Cost | None) -> Cost | None:
-    """Add one line for each other model that was used inside the call; NULL without its price."""
     for other in seen.others:
-        added = _other(carried, seen, price, other)
-        if cost is None or added is None:
-            return None
-        line = Line(OTHER_MODEL, 1, added.total, added.total)
-        cost = Cost(money.EXACT.add(cost.total, added.total), (*cost.lines, line))
-    return cost
+        cost = pricing.joined(cost, _other(carried, seen, price, other))
+    return cost, "usage"
 
 
 def _other(carried: Carried, seen: Seen, price: DatedCard, used: SubUse) -> Cost | None:
