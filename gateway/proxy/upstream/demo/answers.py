@@ -77,8 +77,7 @@ async def open_demo(request: Request, *, pace: float = 1.0) -> DemoResponse:
     except NotUnderstoodError as error:
         return _refused(request.path, "invalid_request", str(error))
     first = (FIRST[0] + FIRST[1] * hashlib.sha256(request.body).digest()[0] / 255) * pace
-    if len(spoken.parts) == 1:
-        return DemoResponse(200, [(first + NEXT * pace * spoken.written, spoken.parts[0])])
+    first += NEXT * pace * spoken.written
     waits = [first, *[NEXT * pace] * (len(spoken.parts) - 1)]
     return DemoResponse(200, list(zip(waits, spoken.parts, strict=True)), spoken.kind)
 

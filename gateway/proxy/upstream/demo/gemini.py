@@ -14,6 +14,8 @@ from gateway.proxy.upstream.demo.speech import (
 )
 from gateway.proxy.upstream.demo.spoken import EVENTS, Spoken, encode, event
 
+SCHEMAS = ("parametersJsonSchema", "parameters_json_schema", "parameters")  # as SDKs say it
+
 
 def answer(body: Json, path: str) -> Spoken:
     """Answer `:generateContent` and `:streamGenerateContent`."""
@@ -57,7 +59,7 @@ def _wish(body: Json) -> Wish | None:
         for tool in objects(body.get("tools")):
             for function in objects(tool.get("functionDeclarations")):
                 if not allowed or function.get("name") in allowed:
-                    schema = function.get("parametersJsonSchema") or function.get("parameters")
+                    schema = next((function[n] for n in SCHEMAS if n in function), None)
                     return Wish(schema, str(function.get("name")))
     config = part(body, "generationConfig")
     if config.get("responseMimeType") != "application/json":

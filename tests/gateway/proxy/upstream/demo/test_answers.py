@@ -97,7 +97,9 @@ async def test_a_demanded_tool_is_called_whole_and_streamed_at_the_same_usage(na
 
     raw = await (await way.ask(**way.tool)).read()
     streamed, _ = await seen_stream(way, **way.tool)
+    head = (await way.ask(is_stream=True, **way.tool)).headers
 
+    assert head == [(b"content-type", b"text/event-stream")]
     assert b"plan_trip" in raw
     assert b"city" in raw
     assert streamed.usage == way.format.read_answer(raw).usage

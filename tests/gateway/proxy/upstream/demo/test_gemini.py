@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.gateway.proxy.upstream.demo.asking import ARGUMENTS, COUNTS, SCHEMA, WAYS
 
 GEMINI, ARRAY = WAYS["gemini"], WAYS["gemini_array"]
@@ -16,8 +18,12 @@ async def test_an_array_holds_the_pieces_of_the_events() -> None:
     assert elements[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
-async def test_the_arguments_of_a_function_fit_its_schema() -> None:
-    answer = json.loads(await (await GEMINI.ask(**GEMINI.tool)).read())
+@pytest.mark.parametrize("name", ["parameters", "parametersJsonSchema", "parameters_json_schema"])
+async def test_the_arguments_of_a_function_fit_its_schema(name: str) -> None:
+    declared = [{"name": "plan_trip", name: SCHEMA}]
+    tool = {**GEMINI.tool, "tools": [{"functionDeclarations": declared}]}
+
+    answer = json.loads(await (await GEMINI.ask(**tool)).read())
 
     (part,) = answer["candidates"][0]["content"]["parts"]
     assert part["functionCall"] == {"name": "plan_trip", "args": ARGUMENTS}
