@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.concurrency.processes import free_port
+from tests.e2e.programs import house, llama, server  # noqa: F401  # fixtures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_S = 90.0
