@@ -185,3 +185,57 @@ def test_a_price_is_chosen_by_its_dates() -> None:
 
 def test_an_unknown_model_has_no_targets() -> None:
     assert catalog().targets("unknown", "openai_chat") == ()
+
+
+def test_a_target_is_only_asked_in_formats_that_its_kind_speaks() -> None:
+    kinds = {"one": "openai_compatible", "two": "gemini", "three": "anthropic"}
+    upstreams = [{**UPSTREAM, "id": name, "kind": kind} for name, kind in kinds.items()]
+    targets = [
+        {"upstream_id": name, "provider_model": "", "position": 0, "weight": 1} for name in kinds
+    ]
+    made = catalog(upstreams=upstreams, routes=[{"name": "m", "targets": targets}])
+
+    found = {
+        form: [
+            (target.upstream.row.id, target.upstream.prefix) for target in made.targets("m", form)
+        ]
+        for form in ("openai_chat", "openai_responses", "anthropic_messages", "gemini_generate")
+    }
+
+    assert found == {
+        "openai_chat": [("one", "/v1"), ("two", "/v1/openai"), ("three", "/v1")],
+        "openai_responses": [("one", "/v1")],
+        "anthropic_messages": [("three", "/v1")],
+        "gemini_generate": [("two", "/v1")],
+    }
+
+
+def listed(*rows: dict[str, Any], own: list[dict[str, Any]]) -> Any:
+    """Return the target of the model `m` beside this list of prices."""
+    made = catalog(prices=own)
+    made.prices = listings.read(rows)
+    [target] = made.targets("m", "openai_chat")
+    return target
+
+
+def rate(listing: Any) -> Decimal | None:
+    """Return what a token of input costs."""
+    if listing is None:
+        return None
+    found: Decimal = listing.versions[0].card.standard.base.of("input")
+    return found
+
+
+def test_an_answering_model_has_its_own_price_unless_it_is_the_same_by_another_name() -> None:
+    same = price(1, "m", {"base": {"input": "1"}}, match={"pattern": "^m-20"})
+    other = price(2, "n", {"base": {"input": "5"}})
+    override = price(3, "m", {"base": {"input": "0.5"}})
+
+    plain = listed(same, other, own=[])
+    assert [rate(plain.other(name)) for name in ("m-2026", "n", "x")] == [1, 5, None]
+
+    special = listed(same, other, own=[override])
+    assert [rate(special.other(name)) for name in ("m-2026", "n")] == [Decimal("0.5"), 5]
+
+    only = listed(other, own=[override])  # a deployment: nobody else knows what `m` is
+    assert rate(only.other("n")) == Decimal("0.5")
