@@ -9,46 +9,31 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.models import Q
 
-from attribution.audit import trail
-from attribution.audit.trail import Actor
-from attribution.isolation.transaction import current
 from attribution.prices import sanity
-from attribution.prices.models import Price, PriceQuerySet, PriceStatus
+from attribution.prices.models import Price, PriceStatus
 from attribution.prices.published import ListedPrice
 from attribution.prices.rates import Rates
-from attribution.prices.sanity import Difference, Doubt
 from attribution.prices.second import NAME, SecondList
 
 SOURCE = "seed"
 WRITER = "owner"  # the database role that alone may write rows without organization
 DECIDED = "decided"  # in a price's sources: who took or refused it, and when
-
-
-class NotWaitingError(ValueError):
-    """The price does not wait for a person any more: somebody else decided, or the list changed."""
-
-    code = "price_not_waiting"
-
-
-class ConfirmationNeededError(ValueError):
-    """A rate looks like a slip of the unit; accepting it is said twice."""
-
-    code = "confirmation_needed"
-
-    def __init__(self, doubts: list[Doubt]) -> None:
-        super().__init__(", ".join(doubt.token_class for doubt in doubts))
-        self.doubts = doubts
+DISPUTED = "disputed"  # in a price's sources: it is in force although the second list differs
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a load did, in rows; `held` names models that leap, `differing` those two lists dispute."""
+    """What a load did, in rows; `held` names models that leap, `differing` those two lists dispute.
+
+    `disputed` names models of which the price stays in force although the second list differs.
+    """
 
     opened: int = 0
     closed: int = 0
     unchanged: int = 0
     held: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
+    disputed: tuple[str, ...] = ()
 
     @property
     def is_change(self) -> bool:
@@ -65,6 +50,8 @@ class _Changes:
     unchanged: int = 0
     held: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+    disputed: list[str] = field(default_factory=list)
+    note: list[Price] = field(default_factory=list)  # only their sources change
 
 
 def load(
@@ -74,16 +61,18 @@ def load(
 
     A model's first load brings its history. Later loads act from `at` on: what was priced before
     stays as it was priced. Models that left the list keep their price. What leaps tenfold, or
-    differs from `second` by more than 1 %, waits for a person. Concurrent loads queue.
+    differs from `second` by more than 1 %, waits for a person; what is in force stays in force and is
+    marked. Concurrent loads queue.
     """
     with transaction.atomic(using=WRITER):
-        _lock()
+        lock()
         stored = _stored()
         changes = _Changes()
         for key, rows in groupby(listed, key=lambda row: (row.provider, row.model)):
             model = _Model(list(rows), stored.get(key, []), second, at)
             model.compare(changes)
         Price.objects.using(WRITER).bulk_update(changes.end, ["effective_to", "status"], 500)
+        Price.objects.using(WRITER).bulk_update(changes.note, ["sources"], 500)
         Price.objects.using(WRITER).bulk_create(changes.open, 1_000)
     return LoadResult(
         len(changes.open),
@@ -91,80 +80,12 @@ def load(
         changes.unchanged,
         tuple(sorted(changes.held)),
         tuple(sorted(changes.differing)),
+        tuple(sorted(changes.disputed)),
     )
 
 
-def waiting() -> PriceQuerySet:
-    """Return the shared prices that wait for a person."""
-    return Price.objects.shared().filter(status=PriceStatus.DRAFT)
-
-
-def compared(price: Price) -> list[Difference]:
-    """Return the rates of a price of which the second list says something else, with both values."""
-    if NAME not in price.sources:
-        return []
-    return sanity.differences(price.rates, Rates.from_dict(price.sources[NAME]))
-
-
-def is_single_source(price: Price) -> bool:
-    """Say whether only one list is known to state a price."""
-    return len(price.sources.keys() - {DECIDED}) < 2
-
-
-def accept(draft: Price, *, by: Actor, at: datetime, is_confirmed: bool = False) -> list[Price]:
-    """Put a model's waiting prices in force from `at` on and end those they follow.
-
-    A model that had no price is priced from the draft's own start: its unpriced calls can be
-    re-rated. Raises ConfirmationNeededError for a slip of the unit unless `is_confirmed`. Locks the
-    table: the caller's own transaction has written no price.
-    """
-    with transaction.atomic(using=WRITER):
-        drafts, ending = _decide(draft, at)
-        before = _base(ending[0]) if ending else None
-        doubts = [doubt for one in drafts for doubt in sanity.doubts(_base(one), before)]
-        if doubts and not is_confirmed:
-            raise ConfirmationNeededError(doubts)
-        for price in ending:
-            _ended(price, at).save(using=WRITER, update_fields=["effective_to", "status"])
-        for price in drafts:
-            if ending:
-                price.effective_from = max(price.effective_from, at)
-            price.status = PriceStatus.APPROVED
-            _sign(price, "accepted", by=by, at=at)
-    return drafts
-
-
-def reject(draft: Price, *, by: Actor, at: datetime) -> list[Price]:
-    """Retire a model's waiting prices; the same rates do not come back with the next load."""
-    with transaction.atomic(using=WRITER):
-        drafts, _ = _decide(draft, at)
-        for price in drafts:
-            price.status = PriceStatus.RETIRED
-            _sign(price, "rejected", by=by, at=at)
-    return drafts
-
-
-def _decide(draft: Price, at: datetime) -> tuple[list[Price], list[Price]]:
-    """Return what waits of a model, and what is in force or to come, in time order; locked."""
-    _lock()
-    ahead = Q(effective_to=None) | Q(effective_to__gt=at)
-    shared = Price.objects.using(WRITER).shared().order_by("effective_from")
-    rows = list(shared.filter(ahead, provider=draft.provider, model=draft.model))
-    drafts = [row for row in rows if row.status == PriceStatus.DRAFT]
-    if draft.pk not in {row.pk for row in drafts}:
-        raise NotWaitingError(str(draft))
-    return drafts, [row for row in rows if row.status == PriceStatus.APPROVED]
-
-
-def _sign(price: Price, action: str, *, by: Actor, at: datetime) -> None:
-    decision = {"as": action, "by": by.kind, "id": str(by.id or ""), "at": at.isoformat()}
-    price.sources = {**price.sources, DECIDED: decision}
-    price.save(using=WRITER)
-    if current() is not None:  # the books of the organization in which the person works
-        trail.append(f"price.{action}", by=by, on=price, after=trail.snapshot(price))
-
-
-def _lock() -> None:
+def lock() -> None:
+    """Let nobody else write prices until the transaction ends."""
     with connections[WRITER].cursor() as cursor:
         cursor.execute("LOCK TABLE price IN SHARE ROW EXCLUSIVE MODE")
 
@@ -209,10 +130,12 @@ class _Model:
         is_known = bool(self.stored) and wanted == [_said(row, self.at) for row in self.in_force]
         if not is_ours or is_known or self._is_rejected():
             changes.unchanged += len(self.in_force)
+            if is_known and self.other is not None:
+                self._note(changes, self.other)
         elif self._is_held(changes, is_same=wanted == [_said(r, self.at) for r in self.waiting]):
             return
         else:
-            changes.end += [_ended(row, self.at) for row in self.in_force]
+            changes.end += [ended(row, self.at) for row in self.in_force]
             changes.end += [_retired(row) for row in self.waiting]
             changes.open += self._opened(PriceStatus.APPROVED)
 
@@ -221,7 +144,7 @@ class _Model:
         leaps = bool(
             self.in_force
             and self.ahead
-            and sanity.leaps(_base(self.ahead[0]), _base(self.in_force[0]))
+            and sanity.leaps(base(self.ahead[0]), base(self.in_force[0]))
         )
         differs = self._differs()
         still = is_same and bool(self.waiting) and differs is None
@@ -233,6 +156,19 @@ class _Model:
             changes.end += [_retired(row) for row in self.waiting]
             changes.open += self._opened(PriceStatus.DRAFT)
         return True
+
+    def _note(self, changes: _Changes, other: Rates) -> None:
+        """Keep what the second list says of prices that are in force, and name a dispute."""
+        for price in self.in_force:
+            is_settled = DECIDED in price.sources and price.sources.get(NAME) == other.as_dict()
+            is_disputed = not is_settled and bool(sanity.differences(price.rates, other))
+            kept = {name: said for name, said in price.sources.items() if name != DISPUTED}
+            sources = {**kept, NAME: other.as_dict(), **({DISPUTED: True} if is_disputed else {})}
+            if sources != price.sources:
+                price.sources = sources
+                changes.note.append(price)
+            if is_disputed:
+                changes.disputed.append(f"{price.provider} {price.model}")
 
     def _differs(self) -> bool | None:
         """Say whether the second list disputes the price in force; None when it knows nothing."""
@@ -268,7 +204,7 @@ class _Model:
 
     def _sources(self, row: ListedPrice) -> dict[str, Any]:
         """Return what each list states of a price that is not history."""
-        own = {SOURCE: _base(row).as_dict()}
+        own = {SOURCE: base(row).as_dict()}
         if self.other is None or row not in self.ahead:
             return own
         return {**own, NAME: self.other.as_dict()}
@@ -280,11 +216,12 @@ def _said(row: ListedPrice | Price, at: datetime) -> tuple[object, ...]:
     return begins, row.effective_to, row.match, row.rates, row.context_window
 
 
-def _base(row: ListedPrice | Price) -> Rates:
+def base(row: ListedPrice | Price) -> Rates:
+    """Return the base rates of a row."""
     return Rates.from_dict(row.rates["base"])
 
 
-def _ended(price: Price, at: datetime) -> Price:
+def ended(price: Price, at: datetime) -> Price:
     """End a price at `at`; one that has not begun is retired instead."""
     if price.effective_from >= at:
         return _retired(price)

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from attribution import money
-from attribution.prices import catalog, overrides, proposals
+from attribution.prices import acceptance, overrides, proposals
 from attribution.prices.forms import NAMES, told
 from attribution.prices.models import Price, PriceProposal, Verdict
 from attribution.prices.proposals import Row
@@ -26,7 +26,7 @@ from attribution.tenancy import access
 from attribution.tenancy.admin import ScopedAdmin, site
 
 REFUSALS = {
-    catalog.NotWaitingError.code: _("This price does not wait any more: the list has changed."),
+    acceptance.NotWaitingError.code: _("This price does not wait any more: the list has changed."),
     overrides.PriceExistsError.code: _(
         "A price of our own for this model begins later: end it first."
     ),
@@ -71,7 +71,7 @@ class DecisionForm(forms.Form):
 class PriceProposalAdmin(ScopedAdmin):
     """Prices of the shared list that two lists dispute, or that leapt, until we decide."""
 
-    list_display = ["model", "provider", "disputed", "effective_from"]
+    list_display = ["model", "provider", "disputed", "effective_from", "state"]
     list_filter = [DecisionFilter, ("provider", admin.AllValuesFieldListFilter)]
     search_fields = ["model", "provider"]
     ordering = ["provider", "model", "effective_from"]
@@ -79,8 +79,9 @@ class PriceProposalAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the waiting prices of the shared list."""
-        everything = proposals.proposals() | proposals.proposals(is_decided=True)
-        return everything.order_by(*self.ordering)
+        known = [proposals.proposals(is_decided=flag).values("pk") for flag in (False, True)]
+        found = PriceProposal.objects.filter(Q(pk__in=known[0]) | Q(pk__in=known[1]))
+        return found.order_by(*self.ordering)
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Offer no bulk action: each price is looked at."""
@@ -120,6 +121,11 @@ class PriceProposalAdmin(ScopedAdmin):
         joined = format_html_join("", "<div>{}: {} → {} ({})</div>", lines)
         return joined or _("only one list states it; it leapt")
 
+    @admin.display(description=_("state"), ordering="status")
+    def state(self, proposal: Price) -> Any:
+        """Say whether we pay it already."""
+        return _("in force") if proposals.is_in_force(proposal) else _("waits for us")
+
     def _asked(self, request: HttpRequest) -> DecisionForm:
         verdict = request.GET.get("verdict", "")
         return DecisionForm(initial={"verdict": verdict if verdict in Verdict.values else ""})
@@ -132,10 +138,10 @@ class PriceProposalAdmin(ScopedAdmin):
                 proposals.reject(proposal, **facts)
             else:
                 proposals.accept(proposal, **facts, is_confirmed=values["is_confirmed"])
-        except catalog.ConfirmationNeededError as error:
+        except acceptance.ConfirmationNeededError as error:
             form.add_error("is_confirmed", told(error.doubts))
             return False
-        except (catalog.NotWaitingError, overrides.PriceExistsError) as error:
+        except (acceptance.NotWaitingError, overrides.PriceExistsError) as error:
             form.add_error(None, str(REFUSALS[error.code]))
             return False
         done = {
@@ -163,6 +169,7 @@ class PriceProposalAdmin(ScopedAdmin):
             "form": form,
             "verdict": form["verdict"].value(),
             "needs_unit": bool(proposals.doubts(proposal, at=now)),
+            "is_in_force": proposals.is_in_force(proposal),
             "may_decide": self.has_change_permission(request, proposal),
             "second_url": _second_url(proposal, found),
         }

@@ -1,7 +1,7 @@
 """What an organization does about waiting prices of the shared list: it decides for itself alone.
 
 The list is everybody's, so accepting opens a price of the organization's own with the listed rates;
-rejecting keeps what is in force. Whoever runs the installation decides for all: `catalog.accept`.
+rejecting keeps what is in force. Whoever runs the installation decides for all: `acceptance.accept`.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import Exists, OuterRef, Q
+
 from attribution import money
 from attribution.audit import trail
 from attribution.audit.trail import Actor
-from attribution.prices import catalog, overrides, sanity
-from attribution.prices.catalog import ConfirmationNeededError, NotWaitingError
+from attribution.prices import acceptance, overrides, sanity
+from attribution.prices.acceptance import ConfirmationNeededError, NotWaitingError
 from attribution.prices.models import (
     Price,
     PriceDecision,
@@ -53,10 +55,24 @@ class Row:
 
 
 def proposals(*, is_decided: bool = False) -> PriceQuerySet:
-    """Return the waiting prices that the organization has not, or has, decided about."""
+    """Return the prices that the organization has not, or has, decided about.
+
+    These are prices of the shared list that wait, and those in force that the second list disputes,
+    unless the organization pays a price of its own.
+    """
     decided = PriceDecision.objects.values("price_id")
-    waiting = PriceProposal.objects.filter(organization=None, status=PriceStatus.DRAFT)
-    return waiting.filter(pk__in=decided) if is_decided else waiting.exclude(pk__in=decided)
+    own = Price.objects.own().filter(
+        provider=OuterRef("provider"), model=OuterRef("model"), effective_to=None
+    )
+    waits = Q(status=PriceStatus.DRAFT)
+    disputed = Q(status=PriceStatus.APPROVED, sources__disputed=True, effective_to=None)
+    found = PriceProposal.objects.filter(waits | (disputed & ~Exists(own)), organization=None)
+    return found.filter(pk__in=decided) if is_decided else found.exclude(pk__in=decided)
+
+
+def is_in_force(proposal: Price) -> bool:
+    """Say whether it is paid already: then it can be kept, or replaced by a price of one's own."""
+    return proposal.status == PriceStatus.APPROVED
 
 
 def in_force(proposal: Price, *, at: datetime) -> Price | None:
@@ -72,7 +88,7 @@ def rows(proposal: Price, *, at: datetime) -> list[Row]:
     now = _base(found) if found else Rates({})
     listed = _base(proposal)
     second = Rates.from_dict(proposal.sources.get(NAME, {}))
-    disputed = {one.token_class for one in catalog.compared(proposal)}
+    disputed = {one.token_class for one in acceptance.compared(proposal)}
     named = [n for n in ALL_RATES if any(n in one.by_class for one in (now, listed, second))]
     return [
         Row(
@@ -93,6 +109,8 @@ def begins(proposal: Price, *, at: datetime) -> datetime:
 
 def doubts(proposal: Price, *, at: datetime) -> list[Doubt]:
     """Return the rates that are confirmed a second time."""
+    if is_in_force(proposal):
+        return []
     before = in_force(proposal, at=at)
     return sanity.doubts(_base(proposal), _base(before) if before else None)
 
@@ -102,8 +120,12 @@ def accept(
 ) -> Price:
     """Open the listed rates as the organization's own price; return the version that begins first.
 
-    Raises ConfirmationNeededError for a slip of the unit unless `is_confirmed`.
+    What is in force already is kept as it is. Raises ConfirmationNeededError for a slip of the unit
+    unless `is_confirmed`.
     """
+    if is_in_force(proposal):
+        _decide(proposal, Verdict.ACCEPTED, by=by, at=at, reason=reason)
+        return proposal
     waiting = _waiting(proposal)
     found = [doubt for one in waiting for doubt in doubts(one, at=at)]
     if found and not is_confirmed:

@@ -54,3 +54,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 _("Waits for a person, the second list differs: %(model)s") % {"model": model}
             )
+        for model in result.disputed:
+            self.stdout.write(
+                _("Stays in force, the second list differs: %(model)s") % {"model": model}
+            )

@@ -123,6 +123,35 @@ def test_rejecting_keeps_what_is_paid_and_is_remembered(ours: Cast, model: str) 
         assert AuditEntry.objects.filter(action="proposal.rejected").exists()
 
 
+def test_a_disputed_price_in_force_is_kept_or_replaced(
+    ours: Cast, theirs: Cast, model: str, owner_dsn: str
+) -> None:
+    proposal = disputed(model)
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        owner.execute(
+            "UPDATE price SET status = 'approved', sources = sources || '{\"disputed\": true}'"
+            " WHERE id = %s",
+            [proposal],
+        )
+    browser = ours.browser("finance")
+    listed = words(browser.get(URL))
+    page = words(browser.get(f"{URL}{proposal}/change/"))
+
+    refused = words(decide(browser, proposal, "rejected"))
+    kept = decide(browser, proposal, "accepted")
+    with tenant(theirs.organization.pk):
+        make_price(model=model, provider="list")
+
+    assert f"{model} list input: 2.5 → 3" in listed
+    assert "Keep the published price" in page
+    assert "Reject it" not in page
+    assert "does not wait any more" in refused
+    assert "accepted." in words(kept)
+    assert own(ours, model) == []
+    assert model not in words(browser.get(URL))
+    assert model not in words(theirs.browser("finance").get(URL))  # they pay a price of their own
+
+
 def test_a_decision_is_ours_alone(ours: Cast, theirs: Cast, model: str) -> None:
     proposal = disputed(model)
 

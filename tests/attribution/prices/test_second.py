@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from attribution.audit.models import AuditEntry
 from attribution.audit.trail import Actor
 from attribution.isolation.transaction import tenant
-from attribution.prices import catalog, sanity, second
+from attribution.prices import acceptance, catalog, sanity, second
 from attribution.prices.models import Price
 from attribution.prices.published import BEGINNING, ListedPrice
 from attribution.prices.rates import Rates
@@ -47,7 +48,7 @@ def shown() -> list[tuple[str, str]]:
 
 
 def draft() -> Price:
-    return catalog.waiting().using("owner").filter(provider="acme")[0]
+    return acceptance.waiting().using("owner").filter(provider="acme")[0]
 
 
 @pytest.mark.parametrize(("other", "status"), [("2.52", "approved"), ("2.60", "draft")])
@@ -61,19 +62,19 @@ def test_lists_agree_within_one_percent(other: str, status: str) -> None:
 def test_both_values_of_a_dispute_are_kept() -> None:
     catalog.load([listed("2.50")], at=JUNE, second=said("2.60"))
 
-    (difference,) = catalog.compared(draft())
+    (difference,) = acceptance.compared(draft())
 
     assert difference.token_class == "input"
     assert (difference.own, difference.other) == (Decimal("2.50"), Decimal("2.60"))
-    assert not catalog.is_single_source(draft())
+    assert not acceptance.is_single_source(draft())
 
 
 def test_a_price_that_the_second_list_does_not_know_is_single_source() -> None:
     catalog.load([listed("2.50")], at=JUNE, second=SecondList({}))
 
     price = Price.objects.using("owner").get(provider="acme")
-    assert (price.status, catalog.compared(price)) == ("approved", [])
-    assert catalog.is_single_source(price)
+    assert (price.status, acceptance.compared(price)) == ("approved", [])
+    assert acceptance.is_single_source(price)
 
 
 def test_a_disputed_change_leaves_the_old_price_in_force_until_accepted() -> None:
@@ -83,7 +84,7 @@ def test_a_disputed_change_leaves_the_old_price_in_force_until_accepted() -> Non
     repeated = catalog.load([listed("3")], at=JULY, second=said("2"))
     without = catalog.load([listed("3")], at=JULY)
 
-    catalog.accept(draft(), by=BY, at=AUGUST)
+    acceptance.accept(draft(), by=BY, at=AUGUST)
     after = catalog.load([listed("3")], at=AUGUST + timedelta(days=1), second=said("2"))
 
     assert before == [("2", "approved"), ("3", "draft")]
@@ -99,7 +100,7 @@ def test_a_disputed_change_leaves_the_old_price_in_force_until_accepted() -> Non
 def test_a_model_without_a_price_is_priced_from_its_own_start_when_accepted() -> None:
     catalog.load([listed("2.50")], at=JUNE, second=said("2.60"))
 
-    (price,) = catalog.accept(draft(), by=BY, at=AUGUST)
+    (price,) = acceptance.accept(draft(), by=BY, at=AUGUST)
 
     assert (price.effective_from, price.status) == (BEGINNING, "approved")
 
@@ -107,7 +108,7 @@ def test_a_model_without_a_price_is_priced_from_its_own_start_when_accepted() ->
 def test_a_rejected_price_does_not_come_back() -> None:
     catalog.load([listed("2")], at=JUNE)
     catalog.load([listed("3")], at=JULY, second=said("2"))
-    catalog.reject(draft(), by=BY, at=JULY)
+    acceptance.reject(draft(), by=BY, at=JULY)
 
     again = catalog.load([listed("3")], at=AUGUST, second=said("2"))
     another = catalog.load([listed("2.01")], at=AUGUST, second=said("2"))
@@ -125,13 +126,62 @@ def test_a_dispute_that_the_second_list_gives_up_is_over() -> None:
     assert shown() == [("3", "retired"), ("3", "approved")]
 
 
+def test_a_price_in_force_that_is_disputed_later_stays_and_is_marked() -> None:
+    catalog.load([listed("3")], at=JUNE)
+    found = catalog.load([listed("3")], at=JULY, second=said("2"))
+    marked = Price.objects.using("owner").get(provider="acme")
+
+    again = catalog.load([listed("3")], at=JULY, second=said("2"))
+    over = catalog.load([listed("3")], at=AUGUST, second=said("3"))
+
+    assert (found.is_change, found.disputed, again.disputed) == (False, *[("acme anvil-1",)] * 2)
+    assert (marked.status, marked.sources["disputed"]) == ("approved", True)
+    assert [one.token_class for one in acceptance.compared(marked)] == ["input"]
+    assert over.disputed == ()
+    price = Price.objects.using("owner").get(provider="acme")
+    assert "disputed" not in price.sources
+    assert not acceptance.is_single_source(price)
+
+
+def test_whoever_runs_the_installation_decides_for_all() -> None:
+    catalog.load([listed("3")], at=JUNE, second=said("2"))
+    asked: list[Any] = ["acme", "anvil-1"]
+
+    told, accepted, empty = StringIO(), StringIO(), StringIO()
+    call_command("decide_price", stdout=told)
+    with pytest.raises(CommandError, match="--accept or --reject"):
+        call_command("decide_price", *asked)
+    call_command("decide_price", *asked, "--accept", stdout=accepted)
+    with pytest.raises(CommandError, match="waits"):
+        call_command("decide_price", *asked, "--reject")
+    call_command("decide_price", stdout=empty)
+
+    assert "acme anvil-1: input 3 / 2" in told.getvalue()
+    assert "accepted" in accepted.getvalue()
+    assert "acme" not in empty.getvalue()
+    assert shown() == [("3", "approved")]
+
+
+def test_a_slip_of_the_unit_needs_another_word_of_the_command() -> None:
+    catalog.load([listed("2")], at=JUNE)
+    catalog.load([listed("2000")], at=JULY)
+
+    with pytest.raises(CommandError, match="unit of input"):
+        call_command("decide_price", "acme", "anvil-1", "--accept")
+    call_command("decide_price", "acme", "anvil-1", "--accept", "--confirm", stdout=StringIO())
+    catalog.load([listed("9")], at=timezone.now(), second=said("2"))
+    call_command("decide_price", "acme", "anvil-1", "--reject", stdout=StringIO())
+
+    assert acceptance.waiting().using("owner").filter(provider="acme").count() == 0
+
+
 def test_only_one_decision_is_taken() -> None:
     catalog.load([listed("3")], at=JUNE, second=said("2"))
     first = draft()
-    catalog.accept(first, by=BY, at=JULY)
+    acceptance.accept(first, by=BY, at=JULY)
 
-    with pytest.raises(catalog.NotWaitingError):
-        catalog.reject(first, by=BY, at=JULY)
+    with pytest.raises(acceptance.NotWaitingError):
+        acceptance.reject(first, by=BY, at=JULY)
 
 
 @pytest.mark.parametrize("rate", ["0.000002", "2000", "30"])
@@ -139,10 +189,10 @@ def test_what_looks_like_a_slip_of_the_unit_is_confirmed_twice(rate: str) -> Non
     catalog.load([listed("2")], at=JUNE)
     catalog.load([listed(rate)], at=JULY, second=said("2"))
 
-    with pytest.raises(catalog.ConfirmationNeededError) as caught:
-        catalog.accept(draft(), by=BY, at=JULY)
+    with pytest.raises(acceptance.ConfirmationNeededError) as caught:
+        acceptance.accept(draft(), by=BY, at=JULY)
     (doubt,) = caught.value.doubts
-    catalog.accept(draft(), by=BY, at=JULY, is_confirmed=True)
+    acceptance.accept(draft(), by=BY, at=JULY, is_confirmed=True)
 
     assert doubt.per_million == Decimal(rate) == doubt.per_token * 1_000_000
     assert doubt.per_thousand == Decimal(rate) / 1_000
@@ -154,7 +204,7 @@ def test_the_books_of_the_person_who_decides_say_so() -> None:
     organization, person = make_organization(), make_user()
 
     with tenant(organization.pk):
-        catalog.accept(draft(), by=Actor("user", person.pk), at=JULY)
+        acceptance.accept(draft(), by=Actor("user", person.pk), at=JULY)
         assert AuditEntry.objects.get(action="price.accepted").actor_id == person.pk
 
 
@@ -221,7 +271,7 @@ def test_the_real_lists_agree_on_most_models_and_name_the_others() -> None:
     agreed = [
         one
         for one in Price.objects.using("owner").filter(status="approved")
-        if not catalog.is_single_source(one)
+        if not acceptance.is_single_source(one)
     ]
     assert 10 < len(disputed) < 100
     assert len(agreed) > 300
