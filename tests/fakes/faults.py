@@ -216,7 +216,10 @@ async def html(heard: Heard) -> None:
 @fault
 async def whole(heard: Heard) -> None:
     """Answer a stream's request with a complete body."""
-    kind, text = heard.wishes.get("kind", JSON), b'{"error":{"message":"no streams here"}}'
+    kind, text = (
+        heard.wishes.get("kind", JSON),
+        b'{"type":"error","error":{"message":"no streams here"}}',
+    )
     body = text if heard.number("error") else heard.whole
     await heard.write(head(200, kind, length=len(body)) + body)
 
@@ -257,8 +260,8 @@ async def status(heard: Heard) -> None:
 
 @fault
 async def endless(heard: Heard) -> None:
-    """Repeat the first event without end; `gap` seconds between them."""
-    first = next(pieces(heard.body))
+    """Repeat the first event that says a word without end; `gap` seconds between them."""
+    first = next(piece for piece in pieces(heard.body) if b"word " in piece)
     await heard.write(head(200, heard.kind))
     while True:
         await heard.write(chunk(first))

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from tests.fakes.framing import JSON, pieces
 
 ERRORS = {
-    "json": (b'{"error":{"message":"as you wished","type":"fake","code":"fake"}}', JSON),
+    "json": (
+        b'{"type":"error","error":{"message":"as you wished","code":"fake","reason":"fake"}}',
+        JSON,
+    ),
     "html": (b"<html><h1>Too many</h1></html>", "text/html"),
     "broken": (b'{"error":{"message":"as you', JSON),
     "huge": (b'{"error":{"message":"' + b"x" * 200_000 + b'"}}', JSON),
     "cut": (b'{"error":{"message":"as', JSON),
     "billed": (
-        b'{"error":{"message":"late","code":"fake"},"usage":{"prompt_tokens":5,"completion_tokens":3}}',
+        b'{"type":"error","error":{"message":"late","code":"fake","reason":"fake"},'
+        b'"usage":{"prompt_tokens":5,"completion_tokens":3,"input_tokens":5,"output_tokens":3},'
+        b'"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":3}}',
         JSON,
     ),
 }
@@ -35,7 +40,7 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "text": _counts(b'"many"'),
     "garbage": lambda body: b"data: {]\n\n\0\xff\n\ndata\n\n" + body,
     "only_garbage": lambda body: b"\x89PNG\r\n\x1a\n\0\0\0" * 20,
-    "not_utf8": lambda body: body.replace(b'"text"', b'"\xff\xfe"').replace(b"word", b"w\xffrd"),
+    "not_utf8": lambda body: body.replace(b"word", b"w\xffrd", 1),
     "joined": lambda body: body.replace(b"\n\n", b"\n"),
     "crlf": lambda body: body.replace(b"\n", b"\r\n"),
     "twice": lambda body: body + body,

@@ -26,10 +26,21 @@ class Recording:
     stream: bytes = b""  # empty: the format has none
     told: bytes = b""  # once this part of the stream was read, its usage is known
     stream_path: str = ""  # where it is not said in the body
+    cost: str = "0.000011"  # at 1 USD per million tokens read, 2 per million written
 
-    def request(self, text: str, *, is_stream: bool, model: str = MODEL) -> tuple[str, bytes]:
-        """Return path and body of a call."""
-        body = self.asked(text)
+    @property
+    def label(self) -> str:
+        """Return a name that no other exchange has."""
+        return f"{self.name}{'_array' * self.is_array}"
+
+    @property
+    def is_array(self) -> bool:
+        """Tell whether the stream is one JSON array."""
+        return self.stream.startswith(b"[")
+
+    def request(self, text: str, *, is_stream: bool, way: str = "") -> tuple[str, bytes]:
+        """Return path and body of a call; `way` is the upstream to take, in the model's name."""
+        body, model = self.asked(text), f"{way}{self.kind}"
         if "model" in body:
             body["model"] = model
         if is_stream and not self.stream_path:
@@ -110,6 +121,7 @@ EMBEDDINGS = Recording(
             "usage": {"prompt_tokens": 5, "total_tokens": 5},
         }
     ),
+    cost="0.000005",
 )
 
 _responded = {
@@ -176,7 +188,7 @@ _last = _candidate("wörd", finishReason="STOP") | {"usageMetadata": _used}
 def _contents(text: str) -> Json:
     return {
         "contents": [{"role": "user", "parts": [{"text": text}]}],
-        "generationConfig": {"maxOutputTokens": LIMIT},
+        "generationConfig": {"maxOutputTokens": LIMIT, "thinkingConfig": {"thinkingBudget": 0}},
     }
 
 
@@ -209,6 +221,7 @@ EMBED = Recording(
     path=f"/v1beta/models/{MODEL}:embedContent",
     asked=lambda text: {"content": {"parts": [{"text": text}]}},
     whole=_dump({"embedding": {"values": [0.5]}, "usageMetadata": {"promptTokenCount": 5}}),
+    cost="0.000005",
 )
 ALL = (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, GENERATE, ARRAY, EMBED)
 
@@ -223,5 +236,8 @@ def _by_upstream_path(path: str) -> list[Recording]:
     """Return the exchanges of a path at the provider, the fitting one first."""
     if ":stream" in path and "alt=sse" not in path:
         return [ARRAY]
-    verb = path.partition("?")[0].replace(":stream", ":").lower()
-    return [r for r in ALL if verb.endswith(r.path.removeprefix("/v1").lower())] or [CHAT]
+    place, _, method = path.partition("?")[0].partition(":")
+    method = method.removeprefix("stream").lower()
+    if method:
+        return [r for r in (GENERATE, EMBED) if r.path.lower().endswith(f":{method}")]
+    return [r for r in ALL if r.path == place]

@@ -7,23 +7,28 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import msgspec
+from django.conf import settings
+from django.utils import timezone
 
 from attribution.isolation.transaction import tenant
 from budgets.reservations import books
 from gateway.proxy.asgi import Proxy
 from gateway.proxy.protocols.wire import Dialect
+from gateway.upstreams import envelope, kinds
+from gateway.upstreams.models import Upstream
 from tests import factories
 from tests.fakes.faulty import Faulty
 from tests.gateway.proxy.faults import recordings
 from tests.gateway.proxy.faults.recordings import Recording
-from tests.gateway.running import MODEL, Client, House, aside, config, free_port, served
+from tests.gateway.running import RATES, Client, House, aside, config, free_port, served
 
 PATIENCE = 25.0  # seconds after which a call counts as hung
 LIMIT = "1000"
+KINDS = {"openai_compatible": "/v1", "anthropic": "/v1", "gemini": "/v1beta"}
 
 
 @dataclass
@@ -74,10 +79,10 @@ class Stage:
     faulty: Faulty
 
     async def ask(
-        self, recording: Recording, text: str, *, is_stream: bool = False, model: str = MODEL
+        self, recording: Recording, text: str, *, is_stream: bool = False, way: str = ""
     ) -> Answer:
         """Make one call and read its answer to the end; one that never ends fails."""
-        reader, writer = await self.opened(recording, text, is_stream=is_stream, model=model)
+        reader, writer = await self.opened(recording, text, is_stream=is_stream, way=way)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await read(reader)
@@ -85,10 +90,10 @@ class Stage:
             writer.close()
 
     async def opened(
-        self, recording: Recording, text: str, *, is_stream: bool = False, model: str = MODEL
+        self, recording: Recording, text: str, *, is_stream: bool = False, way: str = ""
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Send one call on a connection of its own."""
-        path, body = recording.request(text, is_stream=is_stream, model=model)
+        path, body = recording.request(text, is_stream=is_stream, way=way)
         port = int(self.client.url.rsplit(":", 1)[1])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
@@ -130,25 +135,34 @@ async def read(reader: asyncio.StreamReader) -> Answer:
     return answer
 
 
-def make_upstream(house: House, model: str, **columns: Any) -> None:
-    """Add an upstream, and a priced route to it."""
-    usual = {
-        "kind": "openai_compatible",
-        "provider": "fake",
-        "base_url": f"http://127.0.0.1:{house.port}/v1",
-        "is_error_unbilled": True,
-    }
+def make_upstreams(house: House, way: str = "", **columns: Any) -> None:
+    """Add an upstream of every kind that the recordings need, and a priced route to each."""
+    base = columns.pop("base_url", f"http://127.0.0.1:{house.port}")
+    usual: dict[str, Any] = {"provider": "fake", "is_error_unbilled": True, "idle_timeout_s": 20}
     with tenant(house.id):
-        factories.make_route(name=model, upstream=factories.make_upstream(**{**usual, **columns}))
-        make_price(model)
+        for kind, under in KINDS.items():
+            columns |= {"kind": kind, "base_url": base + under}
+            upstream = factories.make_upstream(**usual | columns)
+            _give_credential(upstream)
+            factories.make_route(name=way + kind, upstream=upstream)
+            _make_price(way + kind)
 
 
-def make_price(model: str) -> None:
+def _give_credential(upstream: Upstream) -> None:
+    """Seal a credential for an upstream."""
+    origin, _ = kinds.address(upstream.kind, upstream.base_url)
+    public = envelope.private_key(settings.TOLLKEEPER_WRAP_KEY).public_key()
+    sealable = cast("envelope.Sealable", upstream)
+    envelope.attach(sealable, "sk-none", public, origin=origin, at=timezone.now())
+    upstream.save()
+
+
+def _make_price(model: str) -> None:
     """Price a model: 1 USD per million tokens read, 2 per million written."""
     factories.make_price(
         model=model,
         provider="fake",
-        rates={"base": {"input": "1", "output": "2"}},
+        rates=RATES,
         context_window=100_000,
         max_output_tokens=1000,
     )
@@ -160,6 +174,7 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Run a faulty provider and a gateway; stop both in order."""
     await house.make(factories.make_budget, limit=LIMIT)
+    await aside(make_upstreams, house=house)
     faulty = Faulty(recordings.answer)
     await faulty.start(house.port)
     with tempfile.TemporaryDirectory() as folder:
