@@ -37,6 +37,7 @@ class Broadcast:
         self._missed: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._now = asyncio.get_running_loop().time
+        self._is_away = False
         self.dropped = 0
 
     async def start(self) -> None:
@@ -65,7 +66,7 @@ class Broadcast:
             try:
                 await self._follow()
             except AWAY as error:
-                logger.warning("live.away", extra={"error": repr(error)})
+                self._say_away(error)
                 await asyncio.sleep(PAUSE)
 
     async def _follow(self) -> None:
@@ -73,6 +74,7 @@ class Broadcast:
         link = await Link.open(self._url)
         try:
             await link.tell([("SUBSCRIBE", events.LISTENED)])
+            self._is_away = False
             while True:
                 kind, _, said = await link.hear()
                 if kind == b"message":
@@ -142,12 +144,18 @@ class Broadcast:
         self, batch: list[tuple[str, Make]], error: Exception, link: Link | None
     ) -> None:
         """Count what nobody will read, and try again a little later."""
-        logger.warning("live.away", extra={"error": repr(error), "dropped": len(batch)})
+        self._say_away(error)
         for organization_id, count in Counter(o for o, _ in batch).items():
             self._miss(organization_id, count)
         if link is not None:
             await link.close()
         await asyncio.sleep(PAUSE)
+
+    def _say_away(self, error: Exception) -> None:
+        """Log that Valkey is away, once."""
+        if not self._is_away:
+            logger.warning("live.away", extra={"error": repr(error)})
+        self._is_away = True
 
     def _miss(self, organization_id: str, count: int) -> None:
         self.dropped += count

@@ -24,7 +24,8 @@ class Link:
     @classmethod
     async def open(cls, url: str) -> "Link":
         """Connect; raises one of AWAY."""
-        pool: Any = redis.ConnectionPool.from_url(url, protocol=2)  # untyped where it connects
+        # Untyped where it connects; the times that count are ours: one that listens waits long.
+        pool: Any = redis.ConnectionPool.from_url(url, protocol=2, socket_timeout=None)
         connection = pool.make_connection()
         try:
             async with asyncio.timeout(REACH):
@@ -46,6 +47,8 @@ class Link:
 
     async def tell(self, commands: Sequence[tuple[Any, ...]]) -> None:
         """Send commands whose answers `hear` returns."""
+        if not self._connection.is_connected:  # the client would connect anew, without its channels
+            raise ConnectionError("the connection is closed")
         packed = b"".join(bytes(hiredis.pack_command(command)) for command in commands)
         async with asyncio.timeout(ANSWER):
             await self._connection.send_packed_command(packed, check_health=False)
@@ -59,7 +62,9 @@ class Link:
         while True:
             try:
                 async with asyncio.timeout(SILENCE):
-                    word = await self._connection.read_response(disable_decoding=True)
+                    word = await self._connection.read_response(
+                        disable_decoding=True, disconnect_on_error=False
+                    )
             except TimeoutError:
                 if is_asked:
                     raise

@@ -74,6 +74,7 @@ class Subscription:
         self._url = url
         self._feeds: dict[str, set[Feed]] = {}
         self._open: dict[str, asyncio.Event] = {}  # organization -> Valkey has confirmed
+        self._is_away = False
         self._link: Link | None = None
         self._voice: Link | None = None
         self._speaking = asyncio.Lock()
@@ -139,7 +140,9 @@ class Subscription:
             try:
                 await self._follow()
             except AWAY as error:
-                logger.warning("live.away", extra={"error": repr(error)})
+                if not self._is_away:
+                    logger.warning("live.away", extra={"error": repr(error)})
+                self._is_away = True
                 self._interrupt()
                 await asyncio.sleep(PAUSE)
 
@@ -153,6 +156,7 @@ class Subscription:
                 kind, name, said = await link.hear()
                 organization_id = events.organization(name)
                 if kind == b"subscribe":
+                    self._is_away = False
                     self._confirm(organization_id)
                 elif kind == b"message":
                     self._hand_out(organization_id, said)
@@ -194,8 +198,8 @@ class Subscription:
             await self._needed.wait()
             try:
                 await self._say(list(self._feeds))
-            except AWAY as error:
-                logger.warning("live.away", extra={"error": repr(error)})
+            except AWAY:
+                logger.debug("live.unsaid")  # said again in a moment; `_listen` tells of the outage
             await asyncio.sleep(events.REPEAT)
 
     async def _say(self, organization_ids: list[str]) -> None:

@@ -74,19 +74,18 @@ export class Rows {
     row.dataset.call = event.request_id;
     row.classList.toggle("live-unusual", event.anomaly);
     const center = event.cost_center ? [swatch(this.hues[event.cost_center] ?? "other"), event.cost_center] : [texts.no_center];
-    const notes = [];
-    if (event.anomaly) notes.push(mark(texts.unusual, "state-warn"), " ");
-    if (event.is_estimated) notes.push(mark(texts.estimated));
+    const cost = [event.cost_usd === null ? dash(texts.unpriced) : amount(event.cost_usd)];
+    if (event.is_estimated) cost.unshift(mark(texts.estimated), " ");
+    if (event.anomaly) cost.unshift(mark(texts.unusual, "state-warn"), " ");
     row.append(
       cell("th", clock(event.timestamp, this.zone)),
       cell("name", ...center),
+      cell("number", ...cost),
       name(event.model_billed ?? event.model, ""),
       name(event.user, texts.unnamed),
       name(event.feature, ""),
       cell("number", count(event.tokens.total)),
       cell("number", event.latency_ms === null ? "" : count(event.latency_ms)),
-      cell("number", event.cost_usd === null ? dash(texts.unpriced) : amount(event.cost_usd)),
-      cell("", ...notes),
     );
     return row;
   }

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 
 from config.data_folder import DataFolder
 from config.embedded import EmbeddedServers
-from gateway.live import broadcast, events
+from gateway.live import broadcast, events, link
 from gateway.live.broadcast import Broadcast
 from gateway.live.events import Event
 from tests.gateway.live.conftest import on_air
@@ -99,6 +99,18 @@ def published(redis: Redis) -> int:
     """Return how many messages Valkey was ever given."""
     count: int = redis.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"]
     return count
+
+
+async def test_silence_is_no_outage(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "SILENCE", 0.1)
+    async with station.listening() as socket:
+        await asyncio.sleep(0.5)
+        station.settle(request_id="first")
+        assert (await said(socket))["request_id"] == "first"
+
+        await asyncio.sleep(0.5)
+        station.settle(request_id="second")
+        assert (await said(socket))["request_id"] == "second"
 
 
 async def test_a_full_queue_drops_and_counts_and_readers_are_told(
