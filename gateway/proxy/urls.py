@@ -41,6 +41,7 @@ urlpatterns = [
     method("batchEmbedContents", gemini_embeddings),
     method("countTokens", gemini_count_tokens),
     path("v1/models", Models.as_view(), name="models"),
+    path("v1beta/models", Models.as_view(format=gemini_generate), name="gemini-models"),
     path("v1/costs/estimate", Estimate.as_view(), name="costs-estimate"),
     path("v1/budgets", Budgets.as_view(), name="budgets"),
 ]

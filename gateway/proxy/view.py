@@ -10,7 +10,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.views import APIView
 
-from gateway.proxy import answer, call, estimate, standing
+from gateway.proxy import answer, call, estimate, offer, standing
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.call import Gateway, Incoming
@@ -61,18 +61,16 @@ class CallView(ProviderView):
 
 
 class Models(ProviderView):
-    """`GET /v1/models`."""
+    """`GET /v1/models` for OpenAI's and Anthropic's libraries, `GET /v1beta/models` for Gemini's."""
 
     async def get(self, incoming: Incoming) -> Reply:
         """List the models that this key may ask for; patterns name no model."""
         caller = incoming.caller
         names = [route.name for route in caller.catalog.row.routes if "*" not in route.name]
-        models = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "tollkeeper"}
-            for name in names
-            if matching.is_allowed(name, caller.key.allowed_models)
-        ]
-        return told(incoming, {"object": "list", "data": models})
+        allowed = [n for n in names if matching.is_allowed(n, caller.key.allowed_models)]
+        is_anthropic = b"anthropic-version" in incoming.headers
+        dialect = "anthropic" if is_anthropic else self.format.DIALECT
+        return told(incoming, offer.listed(allowed, dialect))
 
 
 class Estimate(ProviderView):
@@ -112,7 +110,7 @@ def governed(path: object) -> tuple[Format, dict[str, str]]:
     except Resolver404 as error:
         message = "`path` is none that carries calls."
         raise RefusedError("invalid_request", message, param="path") from error
-    form: Format | None = getattr(match.func, "view_initkwargs", {}).get("format")
-    if form is None:
+    if getattr(match.func, "view_class", None) is not CallView:
         raise RefusedError("invalid_request", "`path` is none that carries calls.", param="path")
+    form: Format = vars(match.func)["view_initkwargs"]["format"]
     return form, {**match.kwargs, "alt": "sse"}
