@@ -7,6 +7,7 @@ from gateway.workers import views
 app_name = "gateway"
 urlpatterns = [
     path("", include("gateway.keys.urls")),
+    path("", include("gateway.upstreams.urls")),
     path("", include("gateway.live.urls")),
     path("health", views.health, name="health-show"),
     path("health/ready", views.ready, name="health-ready"),

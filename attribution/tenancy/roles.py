@@ -6,6 +6,7 @@ OWNER, FINANCE, MANAGER, ENGINEER, AUDITOR = "owner", "finance", "manager", "eng
 ANYONE, PERSON, PROGRAM = "anyone", "person", "program"  # nobody signed in; no role; an API key
 
 EVERYBODY = frozenset({OWNER, FINANCE, MANAGER, ENGINEER, AUDITOR})
+OWNERS = frozenset({OWNER})
 OFFICE = frozenset({OWNER, FINANCE})
 READERS = OFFICE | {MANAGER, AUDITOR}
 CONTROL = OFFICE | {AUDITOR}
@@ -61,6 +62,12 @@ TABLE: dict[str, Rule] = {
     "gateway:key-change": Rule(OFFICE, OFFICE),
     "gateway:key-rotate": Rule(KEEPERS, KEEPERS),
     "gateway:key-revoke": Rule(KEEPERS, KEEPERS),
+    "gateway:upstream-list": Rule(CONTROL),
+    "gateway:upstream-add": Rule(OWNERS, OWNERS),
+    "gateway:upstream-show": Rule(CONTROL),
+    "gateway:upstream-change": Rule(OWNERS, OWNERS),
+    "gateway:upstream-reseal": Rule(OWNERS, OWNERS),
+    "gateway:upstream-test": Rule(CONTROL, OWNERS),
     "budgets:unpriced-show": Rule(CONTROL),
     "budgets:rerating-preview": Rule(CONTROL, OFFICE),
     "budgets:rerating-show": Rule(CONTROL),
@@ -93,13 +100,16 @@ ROWS: dict[str, Rule] = {
     "attribution_auditentry": Rule(CONTROL),
     "budgets_budget": Rule(READERS, OFFICE),
     "budgets_alert": Rule(READERS),
+    "budgets_boundbreach": Rule(CONTROL, OFFICE),
     "gateway_apikey": Rule(READERS, OFFICE),
     "gateway_ratelimit": Rule(READERS, OFFICE),
     "gateway_upstream": Rule(CONTROL, frozenset({OWNER})),
     "gateway_route": Rule(READERS, frozenset({OWNER})),
     "gateway_downgraderule": Rule(READERS, OFFICE),
 }
-MADE_BY_COMMAND = frozenset({"attribution_organization", "attribution_priceproposal"})
+MADE_BY_COMMAND = frozenset(
+    {"attribution_organization", "attribution_priceproposal", "budgets_boundbreach"}
+)
 VERBS = ("changelist", "add", "history", "delete", "change")
 
 
