@@ -3,10 +3,17 @@
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
 from budgets.notifications.models import Notification
-from budgets.reservations.models import Idempotency, IngestedEvent, Rerating, Reservation
+from budgets.reservations.models import (
+    BoundBreach,
+    Idempotency,
+    IngestedEvent,
+    Rerating,
+    Reservation,
+)
 
 __all__ = [
     "Alert",
+    "BoundBreach",
     "Budget",
     "BudgetPeriod",
     "Idempotency",

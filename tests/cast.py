@@ -14,7 +14,7 @@ from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget
-from budgets.reservations.models import Rerating
+from budgets.reservations.models import BoundBreach, Rerating
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
@@ -56,6 +56,7 @@ class Cast:
     entry_id: UUID
     audit_id: UUID
     alert_id: UUID
+    breach_id: int
     rerating: Rerating
     proposal_id: int
 
@@ -86,7 +87,11 @@ def make_cast(*, mark: str) -> Cast:
         }
         budget = make_budget(name=f"{mark} budget", limit="100", thresholds=["80", "1"])
         call_id = make_call(
-            cost="1.25", cost_center=cost_center, model=f"{mark}-model", user=f"{mark}-user"
+            cost="1.25",
+            cost_center=cost_center,
+            model=f"{mark}-model",
+            user=f"{mark}-user",
+            error_code="bound_breach",
         )
         return Cast(
             organization=organization,
@@ -106,6 +111,7 @@ def make_cast(*, mark: str) -> Cast:
             entry_id=LedgerEntry.objects.get(usage_id=call_id).pk,
             audit_id=AuditEntry.objects.latest("at").pk,
             alert_id=Alert.objects.get().pk,
+            breach_id=BoundBreach.objects.get().pk,
             rerating=make_rerating(reason=f"{mark} reason"),
             proposal_id=make_proposal(),
         )

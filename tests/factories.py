@@ -176,6 +176,7 @@ def make_call(
     model: str = "gpt-4.1",
     user: str = "",
     state: str = "settled",
+    error_code: str = "",
 ) -> uuid.UUID:
     """Reserve and finish a call in the running periods of the organization; return its id."""
     call_id = new_id(timezone.now())
@@ -188,7 +189,7 @@ def make_call(
         lines = [{"token_class": "input", "quantity": "100", "usd_amount": cost}]
         _outcome(
             "SELECT outcome FROM budgets_settle(%s::jsonb)",
-            [{**end, "model_billed": model, "lines": lines}],
+            [{**end, "model_billed": model, "error_code": error_code, "lines": lines}],
         )
     return call_id
 

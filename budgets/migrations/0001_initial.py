@@ -279,4 +279,27 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('finished_at', None)), fields=['organization', 'created_at'], name='rerating_open')],
             },
         ),
+        migrations.CreateModel(
+            name='BoundBreach',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('model', models.TextField(verbose_name='model')),
+                ('wire_format', models.TextField(verbose_name='wire format')),
+                ('usage_id', models.UUIDField(verbose_name='call')),
+                ('hold', models.DecimalField(decimal_places=12, max_digits=24, verbose_name='held')),
+                ('cost', models.DecimalField(decimal_places=12, max_digits=24, null=True, verbose_name='cost')),
+                ('found_at', models.DateTimeField(verbose_name='found')),
+                ('cleared_at', models.DateTimeField(null=True, verbose_name='cleared')),
+                ('cleared_by_id', models.UUIDField(null=True)),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),
+            ],
+            options={
+                'verbose_name': 'breached bound',
+                'verbose_name_plural': 'breached bounds',
+                'db_table': 'bound_breach',
+                'abstract': False,
+                'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(condition=models.Q(('cleared_at', None)), fields=('organization', 'model', 'wire_format'), name='bound_breach_open')],
+            },
+        ),
     ]

@@ -15,6 +15,7 @@ class Migration(migrations.Migration):
         TenantTable("budget_period", references={"budget_id": "budget"}, app="SELECT", ledger="SELECT, INSERT, UPDATE"),
         TenantTable("alert", references={"budget_period_id": "budget_period"}, app="SELECT", ledger="SELECT, INSERT"),
         TenantTable("notification", ledger="SELECT, INSERT"),
+        TenantTable("bound_breach", app="SELECT, UPDATE", ledger="SELECT, INSERT"),
         TenantTable("rerating", app="SELECT, INSERT, UPDATE"),
         TenantTable("reservation", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
         TenantTable("idempotency", app="SELECT", ledger="SELECT, INSERT, DELETE", is_hot=True),

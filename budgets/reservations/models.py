@@ -1,4 +1,4 @@
-"""Holds of calls in budget periods, the clients' idempotency keys, and re-ratings under way."""
+"""Holds of calls, their breached bounds, the clients' idempotency keys, and re-ratings under way."""
 
 import uuid
 
@@ -67,6 +67,38 @@ class IngestedEvent(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.source} {self.event_id}"
+
+
+class BoundBreach(TenantModel):
+    """Calls of one model and wire format that cost more than their hold: refused under hard budgets.
+
+    Written in the transaction that settled the first such call; a person clears it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    model = models.TextField(_("model"))
+    wire_format = models.TextField(_("wire format"))
+    usage_id = models.UUIDField(_("call"))
+    hold = models.DecimalField(_("held"), max_digits=24, decimal_places=12)
+    cost = models.DecimalField(_("cost"), max_digits=24, decimal_places=12, null=True)
+    found_at = models.DateTimeField(_("found"))
+    cleared_at = models.DateTimeField(_("cleared"), null=True)
+    cleared_by_id = models.UUIDField(null=True)
+
+    class Meta(TenantModel.Meta):
+        db_table = "bound_breach"
+        verbose_name = _("breached bound")
+        verbose_name_plural = _("breached bounds")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "model", "wire_format"],
+                condition=models.Q(cleared_at=None),
+                name="bound_breach_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} · {self.wire_format}"
 
 
 class Rerating(TenantModel):

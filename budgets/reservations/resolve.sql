@@ -5,7 +5,8 @@
 -- Answers {"remaining"} with `done` for a call that moved, `noop` for one that had moved before:
 -- settling twice changes nothing, a late truth after expiry lowers the charge. A call is charged at
 -- most once by this guard on its state, not by any lease. Inside a tenant transaction, calls of any
--- other organization do not move. Lock order: usage records by id -> periods by id.
+-- other organization do not move. A call that passed its bound (error_code bound_breach) leaves an
+-- open bound_breach, by which gateways refuse its kind. Lock order: usage records by id -> periods by id.
 -- owner: ledger
 CREATE OR REPLACE FUNCTION budgets_resolve(p jsonb, p_kind text) RETURNS TABLE (call_id uuid, outcome text, detail jsonb)
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -70,6 +71,12 @@ BEGIN
     UPDATE budget_period b SET held = b.held + m.held, uncertain = b.uncertain + m.uncertain, spent = b.spent + m.spent
       FROM unnest(q_id, q_held, q_uncertain, q_spent) m(id, held, uncertain, spent) WHERE b.id = m.id;
     PERFORM attribution_post(p, moved, was, p_kind);
+    IF p @? '$[*] ? (@.error_code == "bound_breach")' THEN
+      INSERT INTO bound_breach (organization_id, model, wire_format, usage_id, hold, cost, found_at)
+        SELECT u.organization_id, u.model_requested, u.wire_format, u.id, u.hold_amount, u.cost, clock_timestamp()
+          FROM usage_record u WHERE u.id = ANY (moved) AND u.id >= lo AND u.id <= hi AND u.error_code = 'bound_breach'
+         ORDER BY u.organization_id, u.model_requested, u.wire_format, u.id ON CONFLICT DO NOTHING;
+    END IF;
     IF 'released' = ANY (becomes) THEN
       DELETE FROM idempotency i USING unnest(moved, becomes) u(id, becomes) WHERE i.usage_id = u.id AND u.becomes = 'released';
     END IF;

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         InstallSQL("gateway/keys/lookup.sql", "7bdde95d08fe6aca"),
         InstallSQL("gateway/keys/used.sql", "f4be9f8d087664d7"),
-        InstallSQL("gateway/routes/catalog.sql", "7dc3a6cd624248b5"),
+        InstallSQL("gateway/routes/catalog.sql", "d7d66461b87f07b6"),
         InstallSQL("gateway/upstreams/secret.sql", "b69d8b81ce93b77c"),
         InstallSQL("gateway/upstreams/probe.sql", "25cf900e5b9ef5f4"),
         InstallSQL("gateway/workers/beat.sql", "c7666d7db3b41938"),

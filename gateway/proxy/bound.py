@@ -1,6 +1,6 @@
 """The most that a call can use and cost, known before it is sent (RELIABILITY §2)."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -74,6 +74,16 @@ def check(bounded: "Bound", *, is_priced: bool, model: str) -> None:
     if bounded.unbounded:
         message = f"`{bounded.unbounded}` leaves the cost of this call without a bound."
         raise UnboundedError("unbounded_request", message, bounded.unbounded)
+
+
+def check_breach(model: str, form: str, breaches: Container[tuple[str, str]]) -> None:
+    """Raise UnboundedError for a kind of call that has cost more than its hold before."""
+    if (model, form) in breaches:
+        message = (
+            f"A call of {model!r} in this format cost more than was held for it. Until an operator"
+            " clears this, such calls are refused under a hard budget."
+        )
+        raise UnboundedError("unbounded_request", message, "model")
 
 
 def bound(asked: Asked, size: Size, limits: Limits) -> Bound:

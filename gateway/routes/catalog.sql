@@ -1,5 +1,5 @@
 -- All a gateway needs to serve one organization: {"organization_id"} -> {epoch, organization, cost_centers,
--- budgets with their current and next periods, routes, upstreams, rate limits, downgrade rules whose
+-- budgets with their current and next periods, routes, upstreams, rate limits, [model, wire format] of calls that passed their bound, downgrade rules whose
 -- budgets are passed by their percentage (spent + uncertain, as thresholds count), prices of its own, price_revision}.
 -- {"prices": true} -> {price_revision, prices}: the shared list in force. Reads only; instants are
 -- milliseconds since 1970, amounts text.
@@ -64,6 +64,9 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('cost_center_id', l.cost_center_id, 'requests_per_minute', l.requests_per_minute,
                  'tokens_per_minute', l.tokens_per_minute, 'concurrent_streams', l.concurrent_streams)), '[]')
           FROM rate_limit l WHERE l.organization_id = org),
+      'breaches', (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(x.model, x.wire_format)), '[]')
+          FROM bound_breach x WHERE x.organization_id = org AND x.cleared_at IS NULL),
       'rules', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('budget_id', d.budget_id, 'models', d.asked_models, 'to_model', d.to_model,
                  'cost_centers', d.cost_centers, 'features', d.features,

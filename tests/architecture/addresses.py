@@ -54,6 +54,7 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "attribution_auditentry": cast.audit_id,
         "budgets_budget": cast.budget.pk,
         "budgets_alert": cast.alert_id,
+        "budgets_boundbreach": cast.breach_id,
         "budgets_rerating": cast.rerating.pk,
         "gateway_apikey": cast.key.pk,
         "gateway_ratelimit": cast.rate_limit.pk,

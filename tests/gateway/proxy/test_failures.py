@@ -5,7 +5,12 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
+
+from attribution.audit.trail import Actor
 from attribution.isolation.transaction import tenant
+from budgets.reservations import breaches
+from budgets.reservations.models import BoundBreach
 from tests import factories
 from tests.gateway.conftest import Start
 from tests.gateway.running import MODEL, Client, House, aside, asked, free_port, make_house
@@ -202,6 +207,36 @@ async def test_19_usage_above_the_bound_is_charged_in_full_and_named(
 
     assert (call["state"], call["error_code"]) == ("settled", "bound_breach")
     assert period["spent"] == call["cost"] > call["hold_amount"]
+
+
+async def test_19_a_kind_of_call_that_passed_its_bound_is_refused_until_it_is_cleared(
+    house: House, start: Start
+) -> None:
+    await house.make(factories.make_budget, limit="1")
+
+    async with start(house) as (client, _, _):
+        await client.chat("hi @tokens=500 @over=1", max_tokens=10)
+        refused = await until(client, 422)
+        await house.make(clear_breaches)
+        await until(client, 200)
+
+    assert (refused["error"]["code"], refused["error"]["param"]) == ("unbounded_request", "model")
+
+
+async def until(client: Client, status: int) -> Any:
+    """Ask until gateways know, a few seconds; return the answer."""
+    for _ in range(100):
+        answer = await client.chat("hi", max_tokens=10)
+        if answer.status_code == status:
+            return answer.json()
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"never answered {status}")
+
+
+def clear_breaches() -> int:
+    """Clear what is open."""
+    chosen = BoundBreach.objects.filter(cleared_at=None).values_list("pk", flat=True)
+    return breaches.clear(chosen, at=timezone.now(), by=Actor("system"))
 
 
 async def test_19_a_stream_beyond_its_bound_is_cut(house: House, start: Start) -> None:
