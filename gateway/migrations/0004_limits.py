@@ -1,4 +1,4 @@
-"""Rate limits, rules that lead to cheaper models, and the room that answers are shortened to."""
+"""Rate limits of cost centers and organizations, and rules that lead to cheaper models."""
 
 import uuid
 from decimal import Decimal
@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 import attribution.isolation.scoped
 import attribution.isolation.transaction
-from attribution.isolation.operations import InstallSQL, TenantTable
+from attribution.isolation.operations import TenantTable
 
 
 class Migration(migrations.Migration):
@@ -69,5 +69,4 @@ class Migration(migrations.Migration):
         ),
         TenantTable("rate_limit", references={"cost_center_id": "cost_center"}, ledger="SELECT"),
         TenantTable("downgrade_rule", references={"budget_id": "budget"}, ledger="SELECT"),
-        InstallSQL("gateway/proxy/bridge/room.sql", "1772f39594865160"),
     ]

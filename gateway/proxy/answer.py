@@ -1,6 +1,6 @@
 """What the client gets: answers with their cost and budget headers, refusals in its dialect."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,20 @@ class RefusedError(Exception):
     """A call that is not carried out; `code` is one of protocols/errors."""
 
     def __init__(
-        self, code: str, message: str, *, retry_after: int | None = None, **members: Any
+        self,
+        code: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        **members: Any,
     ) -> None:
-        """`members` (param, budget, …) join the error object."""
+        """`members` (param, budget, …) join the error object, `headers` those of the answer."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.headers = headers
         self.members = members
 
 
@@ -57,7 +64,7 @@ def refused(dialect: Dialect, request_id: str, error: RefusedError) -> Reply:
     members = {name: value for name, value in error.members.items() if value is not None}
     body = errors.body(dialect, error.code, error.message, request_id=request_id, **members)
     headers = [JSON, *SAFE, (b"x-request-id", request_id.encode())]
-    headers += errors.headers(error.code, retry_after=error.retry_after)
+    headers += [*errors.headers(error.code, retry_after=error.retry_after), *error.headers]
     return Reply(errors.REFUSALS[error.code].status, headers, body)
 
 
@@ -82,7 +89,11 @@ def duplicate(detail: Mapping[str, Any]) -> RefusedError:
     code = {"held": "request_in_progress", "settled": "already_settled"}.get(
         str(state), "outcome_unknown"
     )
-    members = {"call_id": detail.get("call_id"), "state": state, "cost": detail.get("cost")}
+    members: dict[str, Any] = {
+        "call_id": detail.get("call_id"),
+        "state": state,
+        "cost": detail.get("cost"),
+    }
     return RefusedError(code, f"This Idempotency-Key belongs to a call that is {state}.", **members)
 
 

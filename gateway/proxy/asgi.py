@@ -30,6 +30,7 @@ from gateway.proxy.fleet import Pumps
 from gateway.proxy.http import GONE, WHOLE
 from gateway.proxy.probes import EVERY, Probes
 from gateway.proxy.pump import Pump
+from gateway.proxy.rate_limits.limits import RateLimits
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
 from gateway.proxy.upstream.relay import Stall
@@ -62,7 +63,7 @@ class Config:
     fingerprint_secret: bytes
     egress: tuple[str, ...] = ()
     drain_s: float = 60.0
-    redis_url: str = ""  # without one nobody is told of settled calls
+    redis_url: str = ""  # without one nobody is told of settled calls, and limits are counted here
 
 
 class LeanRequest(HttpRequest):
@@ -103,12 +104,14 @@ class Proxy:
         exceptions = Exceptions(config.egress)
         self.client = Client(exceptions=exceptions)
         courier = Courier(self.client, Credentials(self.lookup, private).headers)
-        self.pumps = Pumps(self.money, self.lookup, courier)
+        self.limits = RateLimits(config.redis_url)
+        self.pumps = Pumps(self.money, self.lookup, courier, self.limits)
         callers = Callers(self.lookup, Peppers.from_setting(config.peppers))
         if config.redis_url:
             self.pumps.live = Broadcast(config.redis_url)
             await self.pumps.live.start()
-        self.gateway = Gateway(callers, self.pumps, config.fingerprint_secret)
+            await self.limits.start()
+        self.gateway = Gateway(callers, self.pumps, self.limits, config.fingerprint_secret)
         await self.chores.start()
         self.chores.add(NOTED, callers.note_used)
         probes = Probes(self.pool, courier, private=private, exceptions=exceptions)
@@ -119,6 +122,7 @@ class Proxy:
         await self.chores.drain()
         await self.pumps.stop(within=self.config.drain_s)
         await self.money.stop(within=5.0)
+        await self.limits.stop()
         if self.pumps.live is not None:
             await self.pumps.live.stop()
         self.client.close()

@@ -35,7 +35,7 @@ async def of(
     is_priced = plan.asked.is_free or all(target.price_at(plan.ms) for target in plan.targets)
     upper = plan.hold if is_priced else None
     return {
-        "model": plan.asked.model,
+        "model": plan.reservation.route,
         "upper_bound_usd": None if upper is None else money.text(upper),
         "expected_usd": _expected(plan, form, upper),
         "price": _price(plan.targets[0], _likely(plan, form), plan.ms),
@@ -58,7 +58,7 @@ async def _figures(gateway: Gateway, incoming: Incoming, plan: Plan) -> list[Fig
     held = [
         budget
         for budget in coverage.budgets
-        if may_match(budget.filters, plan.asked.model, plan.targets)
+        if may_match(budget.filters, plan.reservation.route, plan.targets)
     ]
     return await standing.read(gateway.callers.lookup, catalog, held, plan.ms)
 

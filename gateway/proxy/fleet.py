@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from gateway.live.broadcast import Broadcast
-from gateway.proxy import told
+from gateway.proxy import throttle, told
 from gateway.proxy.bridge.line import Lines
 from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money, Settlement
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.plan import Plan
 from gateway.proxy.pump import Pump
+from gateway.proxy.rate_limits.limits import RateLimits
 from gateway.proxy.upstream.sending import Courier
 
 logger = logging.getLogger(__name__)
@@ -24,9 +25,9 @@ NOTES = 256  # failed tries that are written at a time
 class Pumps:
     """The calls under way, strongly held, and what they share."""
 
-    def __init__(self, money: Money, lookup: Lookup, courier: Courier) -> None:
+    def __init__(self, money: Money, lookup: Lookup, courier: Courier, limits: RateLimits) -> None:
         """Start without calls."""
-        self.money, self.lookup, self.courier = money, lookup, courier
+        self.money, self.lookup, self.courier, self.limits = money, lookup, courier, limits
         self.lines = Lines(money)
         self.live: Broadcast | None = None
         self._open: set[Pump] = set()
@@ -88,5 +89,6 @@ class Pumps:
 
     def _ended(self, pump: Pump, task: "asyncio.Task[None]") -> None:
         self._open.discard(pump)
+        throttle.end(self.limits, pump.plan.verdict, pump.used)
         if not task.cancelled() and (error := task.exception()):
             logger.error("pump.failed", extra={"call": pump.plan.id}, exc_info=error)

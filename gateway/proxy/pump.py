@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from attribution import money as amounts
-from gateway.proxy import answer, failures
+from gateway.proxy import answer, failures, fit, throttle
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.bill import Carried, bill, given_up, released
 from gateway.proxy.bridge.line import Lines
+from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money, Settlement
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.failures import FailedError
@@ -40,6 +41,7 @@ class Company(Protocol):
 
     money: Money
     lines: Lines
+    lookup: Lookup
     courier: Courier
 
     @property
@@ -64,6 +66,7 @@ class Pump:
         self.task: asyncio.Task[None] | None = None
         self.is_left = self._is_sending = False
         self.is_open = False  # granted, and not yet handed to the ledger for settling
+        self.used: int | None = 0  # tokens, as far as known
         self._began = time.monotonic()
         self._first_byte: float | None = None
         self._errand: Errand | None = None
@@ -119,6 +122,7 @@ class Pump:
         finally:
             if self.is_open:  # a fault: what was sent may have been billed
                 self.pumps.money.give_up(self.plan.id, is_sent=self._is_billable)
+                self.used = None if self._is_billable else 0
             self.relay.end()
             if not self.reply.done():
                 message = failures.TEXTS["upstream_error"]
@@ -148,8 +152,10 @@ class Pump:
 
     async def _admitted(self) -> tuple[str, Mapping[str, Any]]:
         """Ask for admission; wait in line where only open calls are in the way."""
-        reservation = self.plan.reservation
-        outcome, detail = await self.pumps.money.reserve(reservation)
+        reservation, money = self.plan.reservation, self.pumps.money
+        if self.plan.fit is not None:
+            return await fit.admit(money, self.pumps.lookup, self.plan, lambda: self.is_left)
+        outcome, detail = await money.reserve(reservation)
         if outcome == "budget_reserved" and reservation.wait:
             return await self.pumps.lines.wait(reservation, detail, lambda: self.is_left)
         return outcome, detail
@@ -299,6 +305,7 @@ class Pump:
 
     async def _settle(self, settlement: Settlement) -> Mapping[str, Any]:
         self.is_open = False
+        self.used = throttle.used(settlement)
         detail = await self.pumps.money.settle(settlement)
         self.pumps.tell(self.plan, settlement)
         return detail
@@ -337,4 +344,5 @@ class Pump:
 
     def _answer(self, reply: Reply) -> None:
         if not self.reply.done():
+            reply.headers = [*reply.headers, *self.plan.notes]
             self.reply.set_result(reply)

@@ -1,14 +1,20 @@
 """Rate limits of one call: who sets them, what it counts for, and the refusal that names the limit."""
 
+from operator import attrgetter
+
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bound import Bound
 from gateway.proxy.bridge.catalog import Catalog
 from gateway.proxy.bridge.lookup import KeyRow, LimitRow
+from gateway.proxy.bridge.money import Settlement
+from gateway.proxy.caller import Caller
+from gateway.proxy.plan import Plan
 from gateway.proxy.protocols.wire import Asked
 from gateway.proxy.rate_limits.limits import RateLimits
 from gateway.proxy.rate_limits.verdict import Subject, Verdict
 
 UNSTATED = 4096  # output tokens counted at first for a call that states no limit of its own
+CLASSES = attrgetter(*(n for n in Settlement.__struct_fields__ if n.endswith("_tokens")))
 UNITS = {
     "requests": ("requests_per_minute", "requests per minute"),
     "tokens": ("tokens_per_minute", "tokens per minute"),
@@ -40,26 +46,50 @@ def subjects(catalog: Catalog, key: KeyRow, center: str | None) -> tuple[Subject
 
 def tokens(asked: Asked, bounded: Bound) -> int:
     """Return what a call counts for until it has ended: its input, and the output it asked for."""
+    if asked.is_free:
+        return 0
     output = bounded.output_tokens
     if asked.max_output is None:
         output = min(output, UNSTATED)
     return bounded.input_tokens + output
 
 
-async def take(
-    limits: RateLimits,
-    catalog: Catalog,
-    found: tuple[Subject, ...],
-    *,
-    tokens: int,
-    is_stream: bool,
-) -> Verdict:
-    """Count a call against its limits; raise RefusedError when one of them is exceeded."""
-    organization = catalog.row.organization.id
-    verdict = await limits.take(organization, found, tokens=tokens, is_stream=is_stream)
+async def take(limits: RateLimits, caller: Caller, plan: Plan) -> None:
+    """Count a call against the limits that it has; raise RefusedError when one is exceeded."""
+    found = subjects(caller.catalog, caller.key, plan.reservation.cost_center_id)
+    if not found:
+        return
+    plan.verdict = verdict = await limits.take(
+        plan.organization_id,
+        found,
+        tokens=tokens(plan.asked, plan.bounded),
+        is_stream=plan.asked.is_stream,
+    )
     if not verdict.is_allowed:
-        raise refusal(verdict, catalog)
-    return verdict
+        raise refusal(verdict, caller.catalog)
+    plan.notes += verdict.headers()
+
+
+def hand_on(plan: Plan, renewed: Plan) -> None:
+    """Let a plan that was made anew go on with what its first version counted for."""
+    renewed.verdict = plan.verdict
+    if plan.verdict is not None:
+        renewed.notes += plan.verdict.headers()
+
+
+def used(settlement: Settlement) -> int | None:
+    """Return the tokens that a call used in the end; None where nobody knows."""
+    if settlement.state == "uncertain":
+        return None
+    return sum(map(int, CLASSES(settlement)))
+
+
+def end(limits: RateLimits, verdict: Verdict | None, used: int | None) -> None:
+    """End what a call counts for: its stream, and the tokens that it did not use."""
+    if verdict is not None:
+        if used is not None:
+            limits.settle(verdict, used)
+        limits.end(verdict)
 
 
 def refusal(verdict: Verdict, catalog: Catalog) -> RefusedError:

@@ -43,7 +43,6 @@ DEFINERS = {
     "gateway_beat",
     "gateway_catalog",
     "gateway_lookup",
-    "gateway_room",
     "gateway_probe",
     "gateway_secret",
     "gateway_used",

@@ -59,8 +59,8 @@ class Catalog:
     _others: dict[tuple[str, str, str], Listing | None] = field(default_factory=dict)
     _coverage: dict[tuple[str | None, str, str | None], Coverage] = field(default_factory=dict)
     _ceilings: dict[Any, Rates | None] = field(default_factory=dict)
-
     limited: dict[Any, Any] = field(default_factory=dict)  # who has rate limits, by key and center
+
     def __post_init__(self) -> None:
         self.centers = {center.code: center for center in self.row.cost_centers}
         self.centers_by_id = {center.id: center for center in self.row.cost_centers}

@@ -18,7 +18,6 @@ USED = "SELECT gateway_used(%s::jsonb)::text"
 STANDING = "SELECT budgets_standing(%s::jsonb)::text"
 PERIOD = "SELECT budgets_period(%s::jsonb)::text"
 BEAT = "SELECT gateway_beat(%s::jsonb)::text"
-ROOM = "SELECT gateway_room(%s::jsonb)::text"
 EXPIRE = "SELECT budgets_expire(%s::jsonb)::text"
 ATTEMPTS = "SELECT gateway_attempt(%s::jsonb)::text"
 SETTLE = "SELECT count(*)::text FROM budgets_settle(%s::jsonb)"
@@ -148,6 +147,7 @@ class CatalogRow(msgspec.Struct):
     upstreams: list[UpstreamRow]
     limits: list[LimitRow] = []
     rules: list[Rule] = []  # of budgets that are passed
+    breaches: frozenset[tuple[str, str]] = frozenset()  # model and wire format of breached bounds
 
 
 class StandingRow(msgspec.Struct):
@@ -168,14 +168,6 @@ class PricesRow(msgspec.Struct):
 
     price_revision: str
     prices: list[dict[str, Any]]
-
-
-class RoomRow(msgspec.Struct):
-    """What a hard budget has left, with and without what open calls hold."""
-
-    budget_id: str
-    room: str
-    firm: str
 
 
 class SecretRow(msgspec.Struct):
@@ -244,11 +236,6 @@ class Lookup:
     async def period(self, question: Mapping[str, str]) -> int | None:
         """Open a period of a budget, or find it; None when the budget is archived."""
         return msgspec.json.decode(await self._pool.ask(PERIOD, question), type=int | None)
-
-    async def room(self, organization_id: str, periods: Sequence[int]) -> list[RoomRow]:
-        """Return what the hard ones of some periods have left."""
-        question = {"organization_id": organization_id, "periods": periods}
-        return msgspec.json.decode(await self._pool.ask(ROOM, question), type=list[RoomRow])
 
     async def beat(self, worker: Mapping[str, Any]) -> list[str]:
         """Say that this process lives, set the clock, return who lives."""

@@ -3,18 +3,14 @@
 import asyncio
 import multiprocessing
 import os
-import shutil
 import signal
-import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio as redis
 
-from config.data_folder import DataFolder
 from config.embedded import EmbeddedServers
 from gateway.proxy.rate_limits import limits as module
 from gateway.proxy.rate_limits.limits import RateLimits
@@ -35,20 +31,6 @@ async def limits(redis_url: str) -> AsyncIterator[RateLimits]:
     assert one.is_shared
     yield one
     await one.stop()
-
-
-@pytest.fixture
-def own_valkey() -> Iterator[EmbeddedServers]:
-    path = Path(tempfile.mkdtemp(prefix="tollkeeper-tests-"))
-    path.chmod(0o711)
-    folder = DataFolder(path)
-    folder.lock()
-    servers = EmbeddedServers(folder, wanted=frozenset({"valkey"}), durable=False)
-    servers.start()
-    yield servers
-    servers.stop()
-    folder.unlock()
-    shutil.rmtree(path, ignore_errors=True)
 
 
 async def take(

@@ -1,0 +1,36 @@
+"""Fixtures of the hot path's tests."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.data_folder import DataFolder
+from config.embedded import EmbeddedServers
+from tests.gateway.conftest import Running
+from tests.gateway.running import House, running
+
+
+@pytest.fixture
+def start_limited(
+    gateway_dsn: str, platform_dsn: str, redis_url: str
+) -> Callable[[House], Running]:
+    """Give a way to run a gateway that counts with all others."""
+    return lambda house: running(house, gateway_dsn, platform_dsn, redis_url=redis_url)
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[EmbeddedServers]:
+    """Give a Valkey that a test may stop."""
+    path = Path(tempfile.mkdtemp(prefix="tollkeeper-tests-"))
+    path.chmod(0o711)
+    folder = DataFolder(path)
+    folder.lock()
+    servers = EmbeddedServers(folder, wanted=frozenset({"valkey"}), durable=False)
+    servers.start()
+    yield servers
+    servers.stop()
+    folder.unlock()
+    shutil.rmtree(path, ignore_errors=True)
