@@ -232,6 +232,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Tollkeeper",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["config.openapi.add_components"],
     "APPEND_COMPONENTS": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     "SECURITY": [{"key": []}],
 }

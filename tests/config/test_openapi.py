@@ -1,0 +1,107 @@
+"""The published document against the running app: what is asked by its shapes is answered by its shapes."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.core.asgi import get_asgi_application
+from django.db import connections
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, given, settings
+
+from attribution.usage import partitions
+from budgets.reservations.reported import FIELDS
+from config import shapes
+from config.asgi import Server
+from gateway.proxy.asgi import Proxy
+from tests.gateway.running import House, aside, config, free_port, make_house, served
+
+schemathesis = pytest.importorskip("schemathesis")
+# No shape tells which cost centers and models exist, so what fits it may still be refused.
+UNKNOWABLE = [pytest.importorskip("schemathesis.specs.openapi.checks").positive_data_acceptance]
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
+OWN = [
+    ("POST", "/v1/usage"),
+    ("GET", "/v1/analytics/costs"),
+    ("GET", "/costs/summary"),
+    ("POST", "/v1/costs/estimate"),
+    ("GET", "/v1/budgets"),
+    ("GET", "/v1/models"),
+]
+EXAMPLES = 30  # of each address, valid ones and invalid ones
+
+
+@contextlib.asynccontextmanager
+async def whole_app(house: House, dsn: str) -> AsyncIterator[str]:
+    """Serve web and gateway in one, as the role `all` does; yield where."""
+    with tempfile.TemporaryDirectory() as folder:
+        proxy = Proxy(config(dsn, house, Path(folder)))
+        server: Any = Server("all", get_asgi_application(), proxy)  # type: ignore[arg-type]  # asgiref's types
+        await proxy.start()
+        try:
+            async with served(server, free_port()) as url:
+                yield url
+        finally:
+            await proxy.stop()
+
+
+def knock(url: str, token: str, method: str, path: str) -> int:
+    """Ask one address by its description; return how often it was asked."""
+    schema = schemathesis.openapi.from_path(DOCUMENT)
+    operation, asked = schema[path][method], 0
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {token}"
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=_cases(operation))
+    def ask(case: Any) -> None:
+        nonlocal asked
+        asked += 1
+        case.call_and_validate(
+            base_url=url, session=session, timeout=20, excluded_checks=UNKNOWABLE
+        )
+
+    with session:
+        ask()
+    return asked
+
+
+def _cases(operation: Any) -> Any:
+    modes = schemathesis.GenerationMode
+    return operation.as_strategy(modes.POSITIVE) | operation.as_strategy(modes.NEGATIVE)
+
+
+async def test_every_answer_is_one_that_the_document_tells_of(
+    committed: None, gateway_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)  # a thread per request
+    house = await aside(_house)
+
+    async with whole_app(house, gateway_dsn) as url:
+        asked = [await asyncio.to_thread(knock, url, house.token, *one) for one in OWN]
+
+    assert min(asked) >= EXAMPLES / 2
+
+
+def _house() -> House:
+    house = make_house(kind="demo", base_url="")
+    today = timezone.now()
+    partitions.ensure(today - timedelta(days=60))
+    return house
+
+
+def test_every_field_of_an_event_is_described() -> None:
+    assert set(shapes.EVENT["properties"]) == FIELDS
