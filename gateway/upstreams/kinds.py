@@ -59,13 +59,18 @@ class Kind:
     injects_usage: bool = True  # understands `stream_options.include_usage`
     needs_credential: bool = True
     strip: frozenset[str] = frozenset()
+    home: str = ""  # the path of an address without one, where `base_url` does not say
 
     def speech(self, form: str) -> Speech | None:
         """Return how a format is spoken; None where it is not."""
         return next((speech for speech in self.speeches if form in speech.formats), None)
 
     def prefix(self, path: str, speech: Speech) -> str:
-        """Return where `speech` is spoken; an address that ends at another one means the base."""
+        """Return where `speech` is spoken; an address that ends at another one means the base.
+
+        An address without a path means the usual one: client libraries want it without, too.
+        """
+        path = path or self.home or urlsplit(self.base_url).path
         for other in self.speeches:
             if other.under:
                 path = path.removesuffix(other.under)
@@ -91,6 +96,7 @@ KINDS: Mapping[str, Kind] = {
     "azure_openai": Kind(
         provider="azure",
         speeches=(Speech(OPENAI, api_key),),
+        home="/openai/v1",
         max_field="max_completion_tokens",
     ),
     "openrouter": Kind("https://openrouter.ai/api/v1", "openrouter"),

@@ -84,6 +84,23 @@ def test_an_address_that_names_one_format_means_the_base_of_all() -> None:
     assert gemini.prefix("/v1beta/openai", compatible) == "/v1beta/openai"
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("openai", "/v1"),
+        ("anthropic", "/v1"),
+        ("gemini", "/v1beta"),
+        ("azure_openai", "/openai/v1"),
+        ("openrouter", "/api/v1"),
+        ("openai_compatible", ""),
+    ],
+)
+def test_an_address_without_a_path_means_the_usual_one(kind: str, path: str) -> None:
+    found = kinds.KINDS[kind]
+
+    assert found.prefix("", found.speeches[0]) == path
+
+
 def test_a_kind_does_not_speak_what_it_is_not_known_to_speak() -> None:
     assert kinds.KINDS["anthropic"].speech("openai_responses") is None
     assert kinds.KINDS["openai"].speech("anthropic_messages") is None
