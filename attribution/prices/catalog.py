@@ -158,17 +158,18 @@ class _Model:
         return True
 
     def _note(self, changes: _Changes, other: Rates) -> None:
-        """Keep what the second list says of prices that are in force, and name a dispute."""
+        """Keep what the second list says of the price that is in force now, and name a dispute."""
         for price in self.in_force:
-            is_settled = DECIDED in price.sources and price.sources.get(NAME) == other.as_dict()
-            is_disputed = not is_settled and bool(sanity.differences(price.rates, other))
-            kept = {name: said for name, said in price.sources.items() if name != DISPUTED}
-            sources = {**kept, NAME: other.as_dict(), **({DISPUTED: True} if is_disputed else {})}
+            sources = {name: said for name, said in price.sources.items() if name != DISPUTED}
+            if price.effective_from <= self.at:
+                is_settled = DECIDED in sources and sources.get(NAME) == other.as_dict()
+                sources[NAME] = other.as_dict()
+                if not is_settled and sanity.differences(price.rates, other):
+                    sources[DISPUTED] = True
+                    changes.disputed.append(f"{price.provider} {price.model}")
             if sources != price.sources:
                 price.sources = sources
                 changes.note.append(price)
-            if is_disputed:
-                changes.disputed.append(f"{price.provider} {price.model}")
 
     def _differs(self) -> bool | None:
         """Say whether the second list disputes the price in force; None when it knows nothing."""

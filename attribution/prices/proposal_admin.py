@@ -71,8 +71,8 @@ class DecisionForm(forms.Form):
 class PriceProposalAdmin(ScopedAdmin):
     """Prices of the shared list that two lists dispute, or that leapt, until we decide."""
 
-    list_display = ["model", "provider", "disputed", "effective_from", "state"]
-    list_filter = [DecisionFilter, ("provider", admin.AllValuesFieldListFilter)]
+    list_display = ["model", "provider", "disputed", "effective_from"]
+    list_filter = [DecisionFilter, "status", ("provider", admin.AllValuesFieldListFilter)]
     search_fields = ["model", "provider"]
     ordering = ["provider", "model", "effective_from"]
     change_template = "admin/attribution/priceproposal/decide.html"
@@ -90,6 +90,13 @@ class PriceProposalAdmin(ScopedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no: the published list proposes."""
         return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Call the list by its name."""
+        title = gettext("Prices to decide about")
+        return super().changelist_view(request, {**(extra_context or {}), "title": title})
 
     def change_view(
         self,
@@ -110,7 +117,7 @@ class PriceProposalAdmin(ScopedAdmin):
             return HttpResponseRedirect(reverse("admin:attribution_priceproposal_changelist"))
         return TemplateResponse(request, self.change_template, self._shown(request, proposal, form))
 
-    @admin.display(description=_("what the second list says (USD per million)"))
+    @admin.display(description=_("both lists (USD per million)"))
     def disputed(self, proposal: Price) -> Any:
         """Show both values of every disputed rate, and by how much they differ."""
         found = [row for row in proposals.rows(proposal, at=timezone.now()) if row.is_disputed]
@@ -120,11 +127,6 @@ class PriceProposalAdmin(ScopedAdmin):
         ]
         joined = format_html_join("", "<div>{}: {} → {} ({})</div>", lines)
         return joined or _("only one list states it; it leapt")
-
-    @admin.display(description=_("state"), ordering="status")
-    def state(self, proposal: Price) -> Any:
-        """Say whether we pay it already."""
-        return _("in force") if proposals.is_in_force(proposal) else _("waits for us")
 
     def _asked(self, request: HttpRequest) -> DecisionForm:
         verdict = request.GET.get("verdict", "")

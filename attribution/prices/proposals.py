@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from attribution import money
 from attribution.audit import trail
@@ -65,7 +66,8 @@ def proposals(*, is_decided: bool = False) -> PriceQuerySet:
         provider=OuterRef("provider"), model=OuterRef("model"), effective_to=None
     )
     waits = Q(status=PriceStatus.DRAFT)
-    disputed = Q(status=PriceStatus.APPROVED, sources__disputed=True, effective_to=None)
+    is_open = Q(effective_to=None) | Q(effective_to__gt=Now())
+    disputed = Q(status=PriceStatus.APPROVED, sources__disputed=True) & is_open
     found = PriceProposal.objects.filter(waits | (disputed & ~Exists(own)), organization=None)
     return found.filter(pk__in=decided) if is_decided else found.exclude(pk__in=decided)
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -141,6 +142,17 @@ def test_a_price_in_force_that_is_disputed_later_stays_and_is_marked() -> None:
     price = Price.objects.using("owner").get(provider="acme")
     assert "disputed" not in price.sources
     assert not acceptance.is_single_source(price)
+
+
+def test_a_price_to_come_is_not_disputed_yet() -> None:
+    now = listed("3")
+    coming = listed("9", start=datetime(2027, 1, 1, tzinfo=UTC))
+    both = [replace(now, effective_to=coming.effective_from), coming]
+    catalog.load(both, at=JUNE)
+
+    found = catalog.load(both, at=JULY, second=said("3"))
+
+    assert found.disputed == ()
 
 
 def test_whoever_runs_the_installation_decides_for_all() -> None:
