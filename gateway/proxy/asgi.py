@@ -16,7 +16,7 @@ from django.urls.resolvers import RegexPattern
 from attribution.outbound.addresses import Exceptions
 from gateway.keys.tokens import Peppers
 from gateway.live.broadcast import Broadcast
-from gateway.proxy import answer, call, metrics
+from gateway.proxy import answer, call, delivery, metrics
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.body import read_body
 from gateway.proxy.bridge.chores import Chores
@@ -27,13 +27,12 @@ from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionErro
 from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import NOTED, Caller, Callers
 from gateway.proxy.fleet import Pumps
-from gateway.proxy.http import GONE, WHOLE
+from gateway.proxy.http import ABORT, GONE, WHOLE
 from gateway.proxy.probes import EVERY, Probes
 from gateway.proxy.pump import Pump
 from gateway.proxy.rate_limits.limits import RateLimits
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
-from gateway.proxy.upstream.relay import Stall
 from gateway.proxy.upstream.sending import Courier
 from gateway.upstreams import envelope
 from gateway.workers.readiness import Facts, verdict
@@ -74,7 +73,25 @@ class LeanRequest(HttpRequest):
         self.gateway, self.incoming = gateway, incoming
         self.method, self.path, self.path_info = method, path, path
         self.META = {}
-        self.pump: Pump | None = None
+        self._pump: Pump | None = None
+        self._is_left = False
+
+    @property
+    def pump(self) -> Pump | None:
+        """Return what carries the call, once it is decided."""
+        return self._pump
+
+    @pump.setter
+    def pump(self, pump: Pump) -> None:
+        self._pump = pump
+        if self._is_left:
+            pump.leave()
+
+    def leave(self) -> None:
+        """Learn that the client is gone, be the call decided or not."""
+        self._is_left = True
+        if self._pump is not None:
+            self._pump.leave()
 
 
 class Proxy:
@@ -135,7 +152,7 @@ class Proxy:
         """Answer one HTTP request."""
         path = scope["path"]
         if path in {"/health", "/health/ready", "/metrics"}:
-            await _write(await self._about(path), send)
+            await delivery.write(await self._about(path), send)
             return
         clock = self.lookup.clock
         ms = clock.now_ms()
@@ -145,13 +162,14 @@ class Proxy:
         except RefusedError as error:
             reply, request = answer.refused(answer.dialect_of(path), request_id, error), None
         pump = request.pump if request else None
-        whole = scope.pop(WHOLE, None)  # it knows the scope: left there, both would be garbage
+        # both know the scope: left there, all would be garbage
+        whole, abort = scope.pop(WHOLE, None), scope.pop(ABORT, None)
         metrics.count(reply.status)
         if reply.parts is None:
             if whole is None or not whole(reply):
-                await _write(reply, send)
-        else:
-            await _write_parts(reply, send, pump)
+                await delivery.write(reply, send, abort=abort)
+        elif pump is not None:
+            await delivery.write_parts(reply, send, leave=pump.leave, abort=abort)
 
     async def _answered(
         self, scope: Scope, receive: Receive, request_id: str, ms: int
@@ -207,18 +225,14 @@ class Proxy:
     ) -> "asyncio.Task[None] | None":
         """Learn when the client leaves: from our protocol, or from the server's own message."""
 
-        def gone() -> None:
-            if request.pump is not None:
-                request.pump.leave()
-
         if GONE in scope:
-            scope[GONE] = gone
+            scope[GONE] = request.leave
             return None
 
         async def wait() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            gone()
+            request.leave()
 
         return asyncio.create_task(wait())
 
@@ -276,28 +290,3 @@ def _token(headers: dict[bytes, bytes]) -> str:
 def _variables(match: ResolverMatch, query: bytes) -> dict[str, str]:
     """Return the variables of a path and how a stream is wished; nothing else of a query counts."""
     return {**match.kwargs, "alt": "sse" if b"alt=sse" in query.split(b"&") else ""}
-
-
-async def _write(reply: Reply, send: Send) -> None:
-    """Send a complete answer."""
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
-
-
-async def _write_parts(reply: Reply, send: Send, pump: Pump | None) -> None:
-    """Send a stream; a client that takes nothing for 30 s counts as gone."""
-    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-    stall = Stall()
-    try:
-        async for part in reply.parts or ():  # type: ignore[union-attr] # never called without parts
-            stall.begin()
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-            stall.end()
-        await send({"type": "http.response.body", "body": b""})
-    except (asyncio.CancelledError, OSError):
-        if pump is not None:
-            pump.leave()
-        raise
-    finally:
-        stall.close()

@@ -13,6 +13,7 @@ from gateway.proxy.protocols import errors
 from gateway.proxy.protocols.wire import Meter, Seen, StreamError
 from gateway.proxy.upstream import headers as wire_headers
 from gateway.proxy.upstream import retry
+from gateway.proxy.upstream.client import Response
 from gateway.proxy.upstream.connection import UpstreamError
 from gateway.proxy.upstream.sending import ErrorAnswerError
 
@@ -73,6 +74,12 @@ def _busy(ours: Reply, status: int, headers: wire_headers.Headers) -> Reply:
     return Reply(status, [*kept, (b"x-should-retry", b"true"), *waits], ours.body)
 
 
+def unread(plan: Plan, carried: Carried, seen: Seen, status: int) -> FailedError:
+    """An error that calls itself an answer; or a page, a part: nobody knows what it costs."""
+    settlement = unpaid(carried, status) if seen.is_error else given_up(carried)
+    return failed(plan, settlement, "upstream_error")
+
+
 def unpaid(carried: Carried, status: int) -> Settlement:
     """Return what an error answer without usage costs: nothing, or nobody knows."""
     is_free = retry.is_unbilled(status) or carried.target.upstream.row.is_error_unbilled
@@ -90,6 +97,12 @@ def event(plan: Plan, code: str) -> bytes:
         return b""
     shown, form = code if code in TEXTS else "upstream_error", plan.format
     return errors.event(form.NAME, form.DIALECT, shown, TEXTS[shown], request_id=plan.id)
+
+
+def is_stream(plan: Plan, response: Response) -> bool:
+    """Tell whether an answer is relayed as it comes."""
+    is_array = plan.asked.is_array
+    return plan.asked.is_stream and wire_headers.is_relayable(response.headers, is_array=is_array)
 
 
 def is_json(raw: bytes) -> bool:

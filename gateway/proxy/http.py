@@ -13,7 +13,9 @@ Scope = MutableMapping[str, Any]
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
+LARGE = 64 * 1024
 GONE = "tollkeeper.gone"  # in the scope: what our protocol calls when the client disconnects
+ABORT = "tollkeeper.abort"  # in the scope: our protocol's way to end a connection at once
 WHOLE = "tollkeeper.whole"  # in the scope: our protocol's way to write a whole answer
 
 
@@ -57,6 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         scope: Scope = cast("Scope", self.scope)
         scope[GONE] = None  # says that we tell
         super().on_headers_complete()
+        scope[ABORT] = self.transport.abort
         if scope["method"] != "HEAD":
             scope[WHOLE] = functools.partial(self.respond, self.cycle)
 
@@ -64,6 +67,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Write a whole answer at once; False when the server's own, slower way must be taken."""
         if self.flow.write_paused or cycle.disconnected or cycle.response_started:
             return False
+        if len(reply.body) > LARGE:
+            return False  # a slow reader gets it piece by piece
         headers = [*self.server_state.default_headers, *reply.headers]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))

@@ -170,9 +170,7 @@ class Pump:
         response: Response | None = None
         try:
             response = await errand.open()
-            asked = self.plan.asked
-            is_events = wire_headers.is_relayable(response.headers, is_array=asked.is_array)
-            if asked.is_stream and is_events:
+            if failures.is_stream(self.plan, response):
                 await self._stream(response, remaining)
             else:
                 await self._unary(response)
@@ -231,12 +229,9 @@ class Pump:
         raw = await response.read()
         self._is_sending = False
         seen = self.plan.format.read_answer(raw)
-        if seen.is_error and seen.usage is None:
-            settlement = self._unpaid(response.status)
-            raise failures.failed(self.plan, settlement, "upstream_error")
-        if seen.usage is None and not failures.is_json(raw):
+        if seen.usage is None and (seen.is_error or not failures.is_json(raw)):
             carried = self._carried(response.status, "upstream_error")
-            raise failures.failed(self.plan, given_up(carried), "upstream_error")
+            raise failures.unread(self.plan, carried, seen, response.status)
         settlement = bill(self._carried(response.status), seen)
         detail = await self._settle(settlement)
         costs = Costs(settlement.cost, self.plan.center, self.plan.id)

@@ -3,49 +3,13 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from tests.fakes.framing import EVENTS, JSON, chunk, chunked, head, pieces
+from tests.fakes.framing import JSON, Heard, chunk, chunked, head, pieces
 from tests.fakes.malformed import CHANGES, ERRORS
 
 PIECE = 1 << 16
-
-
-@dataclass
-class Heard:
-    """One request that arrived whole."""
-
-    path: str
-    id: str  # the gateway's x-request-id
-    is_stream: bool
-    wishes: dict[str, str]
-    writer: asyncio.StreamWriter
-    body: bytes  # the recorded answer
-    whole: bytes  # the same not streamed
-    turn: int  # how often this call was sent, from 1
-    on_connection: int  # how many requests this connection carried, from 1
-
-    def number(self, wish: str, default: float = 0) -> float:
-        """Return a wished number."""
-        return float(self.wishes.get(wish, default))
-
-    @property
-    def kind(self) -> str:
-        """Return the content type of the recorded answer."""
-        return EVENTS if self.body.startswith((b"data:", b"event:")) else JSON
-
-    def raw(self) -> bytes:
-        """Return the recorded answer as it stands on the wire."""
-        if not self.is_stream:
-            return head(200, self.kind, length=len(self.body)) + self.body
-        return head(200, self.kind) + chunked(self.body)
-
-    async def write(self, data: bytes) -> None:
-        """Write, and wait while the gateway does not read."""
-        self.writer.write(data)
-        await self.writer.drain()
 
 
 Fault = Callable[[Heard], Awaitable[None]]
@@ -270,11 +234,19 @@ async def endless(heard: Heard) -> None:
 
 @fault
 async def comments(heard: Heard) -> None:
-    """Send nothing but comments, without end."""
+    """Send nothing but comments of `size` bytes, without end."""
     await heard.write(head(200, heard.kind))
     while True:
-        await heard.write(chunk(b": still here\n\n"))
+        await heard.write(chunk(b": still here" + b"." * int(heard.number("size")) + b"\n\n"))
         await asyncio.sleep(heard.number("gap", 0.05))
+
+
+@fault
+async def large(heard: Heard) -> None:
+    """Send the whole answer with `mb` megabytes of blanks behind it."""
+    blanks = int(heard.number("mb")) << 20
+    await heard.write(head(200, JSON, length=len(heard.whole) + blanks) + heard.whole)
+    await heard.write(b" " * blanks)
 
 
 @fault

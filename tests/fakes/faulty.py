@@ -12,10 +12,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tests.fakes.faults import FAULTS, HangUpError, Heard
+from tests.fakes.faults import FAULTS, HangUpError
+from tests.fakes.framing import Heard
 
 WISH = re.compile(rb"@(\w+)=([\w.-]+)")
 STREAM = re.compile(rb'"stream":\s*true|:streamGenerateContent')
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Answers(Protocol):
@@ -74,11 +77,11 @@ class Faulty:
             top = await reader.readuntil(b"\r\n\r\n")
             sent = await reader.readexactly(int(_header(top, b"content-length") or 0))
             number += 1
-            heard = self._hear(top, sent, writer, number)
+            heard = self._hear(top, sent, (reader, writer), number)
             self.heard.append(heard)
             await FAULTS[heard.wishes.get("fault", "good")](heard)
 
-    def _hear(self, top: bytes, sent: bytes, writer: asyncio.StreamWriter, number: int) -> Heard:
+    def _hear(self, top: bytes, sent: bytes, ends: Ends, number: int) -> Heard:
         path = top.split(b" ", 2)[1].decode()
         call = _header(top, b"x-request-id").decode()
         self._turns[call] += 1
@@ -86,7 +89,7 @@ class Faulty:
         wishes = {name.decode(): value.decode() for name, value in WISH.findall(sent)}
         body = self.answers(path, is_stream=is_stream)
         turn, whole_ = self._turns[call], self.answers(path, is_stream=False)
-        return Heard(path, call, is_stream, wishes, writer, body, whole_, turn, number)
+        return Heard(path, call, is_stream, wishes, *ends, body, whole_, turn, number)
 
 
 def _header(top: bytes, name: bytes) -> bytes:

@@ -1,6 +1,8 @@
-"""How answers stand on the wire: heads, chunks, events."""
+"""How requests and answers stand on the wire: heads, chunks, events."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -31,3 +33,44 @@ def pieces(body: bytes) -> Iterator[bytes]:
         end = len(body) if end < 0 else end + 2
         yield body[begin:end]
         begin = end
+
+
+@dataclass
+class Heard:
+    """One request that arrived whole."""
+
+    path: str
+    id: str  # the gateway's x-request-id
+    is_stream: bool
+    wishes: dict[str, str]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    body: bytes  # the recorded answer
+    whole: bytes  # the same not streamed
+    turn: int  # how often this call was sent, from 1
+    on_connection: int  # how many requests this connection carried, from 1
+
+    @property
+    def is_left(self) -> bool:
+        """Tell whether the gateway closed the connection."""
+        return self.reader.at_eof() or self.writer.transport.is_closing()
+
+    def number(self, wish: str, default: float = 0) -> float:
+        """Return a wished number."""
+        return float(self.wishes.get(wish, default))
+
+    @property
+    def kind(self) -> str:
+        """Return the content type of the recorded answer."""
+        return EVENTS if self.body.startswith((b"data:", b"event:")) else JSON
+
+    def raw(self) -> bytes:
+        """Return the recorded answer as it stands on the wire."""
+        if not self.is_stream:
+            return head(200, self.kind, length=len(self.body)) + self.body
+        return head(200, self.kind) + chunked(self.body)
+
+    async def write(self, data: bytes) -> None:
+        """Write, and wait while the gateway does not read."""
+        self.writer.write(data)
+        await self.writer.drain()

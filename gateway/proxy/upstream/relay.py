@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+from collections.abc import Callable
 
 QUEUE = 64 * 1024
 STALL = 30.0  # seconds that a client may leave a write waiting
@@ -60,8 +61,9 @@ class Relay:
 class Stall:
     """Cancels its task when one write waits for 30 s; one timer for a whole stream, not one a part."""
 
-    def __init__(self) -> None:
-        """Watch the current task."""
+    def __init__(self, abort: Callable[[], None] | None = None) -> None:
+        """Watch the current task; `abort` ends a connection on which nobody reads what is left."""
+        self._abort = abort
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._since: float | None = None
         self._timer = self._loop.call_later(STALL, self._check)
@@ -81,6 +83,8 @@ class Stall:
     def _check(self) -> None:
         waited = 0.0 if self._since is None else self._loop.time() - self._since
         if waited >= STALL and self._task is not None:
+            if self._abort is not None:
+                self._abort()
             self._task.cancel()
         else:
             self._timer = self._loop.call_later(max(STALL - waited, 0.01), self._check)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -122,6 +122,13 @@ class Stage:
                 return list(books.verify())
 
         assert await aside(check) == []
+
+
+async def eventually(is_so: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(seconds):
+        while not is_so():  # noqa: ASYNC110  what is waited for tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def read(reader: asyncio.StreamReader) -> Answer:
