@@ -229,6 +229,7 @@ class RevocationForm(forms.Form):
         self.key = key
         super().__init__(*args, **kwargs)
         self.fields["name"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+        self.fields["name"].help_text = gettext("Type %(name)s to confirm.") % {"name": key.name}
 
     def clean_name(self) -> str:
         """Compare it with the key's."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from attribution.tenancy import access, roles
 from attribution.tenancy.access import OrganizationRequest
@@ -17,6 +18,12 @@ from gateway.keys.models import ApiKey
 
 PAGE = 50
 SOON = timedelta(days=14)
+SHORTLY = {
+    scopes.CALL: _("calls"),
+    scopes.COSTS: _("costs"),
+    scopes.INGEST: _("reports"),
+    scopes.STREAM: _("live stream"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,9 @@ class Line:
             return cls(key, "bad", gettext("expired"))
         is_soon = key.expires_at - at < SOON
         return cls(
-            key, "warn" if is_soon else "good", gettext("ends") if is_soon else gettext("works")
+            key,
+            "warn" if is_soon else "good",
+            gettext("ends soon") if is_soon else gettext("works"),
         )
 
     @property
@@ -55,6 +64,11 @@ class Line:
     def may(self) -> list[str]:
         """Say what the key may do."""
         return [str(label) for name, label in SCOPES if scopes.allows(self.key.scopes, name)]
+
+    @property
+    def may_shortly(self) -> list[str]:
+        """Say what the key may do, in a word each."""
+        return [str(word) for name, word in SHORTLY.items() if scopes.allows(self.key.scopes, name)]
 
     @property
     def is_unlimited(self) -> bool:

@@ -11,16 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
-from attribution.audit import trail
-from attribution.tenancy import access
+from attribution.tenancy import access, changes
 from attribution.tenancy.access import OrganizationRequest, organization_page
-from attribution.tenancy.admin import history_lines
 from gateway.keys import keyring, shelf
 from gateway.keys.forms import KeyPageForm, RevocationForm, RotationForm
 from gateway.keys.models import ApiKey
 from gateway.keys.shelf import Line
-
-HISTORY = 10
 
 
 @organization_page("gateway:key-list")
@@ -39,7 +35,7 @@ def show(request: OrganizationRequest, object_id: str) -> HttpResponse:
     context = {
         "line": Line.of(key, at),
         "others": list(shelf.others_of(key, at)),
-        "history": history_lines(trail.history(key)[:HISTORY]),
+        "changes": changes.of(key),
         "may_change": access.may(request, "POST", "gateway:key-change"),
         "may_keep": access.may(request, "POST", "gateway:key-rotate"),
     }

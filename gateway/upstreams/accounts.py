@@ -41,7 +41,10 @@ def change(upstream: Upstream, *, by: Actor, fields: Collection[str]) -> None:
     policy.changed(required())
     upstream.save(update_fields=columns)
     after = trail.snapshot(Upstream.objects.get(pk=upstream.pk))
-    trail.append("upstream.changed", by=by, on=upstream, before=before, after=after)
+    if before != after:
+        trail.append("upstream.changed", by=by, on=upstream, before=before, after=after)
+    if "credential" in fields:
+        trail.append("upstream.resealed", by=by, on=upstream)
 
 
 def test(upstream: Upstream, *, by: Actor, at: datetime) -> UpstreamProbe:

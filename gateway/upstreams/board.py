@@ -121,7 +121,8 @@ def _line(row: Upstream, failure: Failure | None, at: datetime) -> Line:
     routes = tuple(sorted({target.route.name for target in targets}))
     probe = next(iter(row.probes.all()), None)
     test = tested(probe, at) if probe else None
-    address = row.base_url or kinds.KINDS[row.kind].base_url
+    is_demo = row.kind == UpstreamKind.DEMO
+    address = "" if is_demo else row.base_url or kinds.KINDS[row.kind].base_url
     return Line(row, level, word, address, routes, failure, test)
 
 

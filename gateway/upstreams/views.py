@@ -7,16 +7,12 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 
-from attribution.audit import trail
-from attribution.tenancy import access
+from attribution.tenancy import access, changes
 from attribution.tenancy.access import OrganizationRequest, organization_page
-from attribution.tenancy.admin import history_lines
 from gateway.upstreams import accounts, board
 from gateway.upstreams.accounts import TooManyTestsError
 from gateway.upstreams.forms import CredentialForm, UpstreamPageForm, seal
 from gateway.upstreams.models import Upstream
-
-HISTORY = 10
 
 
 @organization_page("gateway:upstream-list")
@@ -34,7 +30,7 @@ def show(request: OrganizationRequest, object_id: str) -> HttpResponse:
     [line] = board.lines(Upstream.objects.filter(pk=chosen.pk), timezone.now())
     context = {
         "line": line,
-        "history": history_lines(trail.history(chosen)[:HISTORY]),
+        "changes": changes.of(chosen),
         "may_write": access.may(request, "POST", "gateway:upstream-change"),
     }
     return render(request, "gateway/upstreams/show.html", context)

@@ -103,7 +103,7 @@ def test_another_credential_takes_the_place_of_the_old_one(ours: Cast, browser: 
     assert after.credential_version == before.credential_version + 1
     with tenant(ours.organization.pk):
         assert Organization.objects.get().policy_epoch > epoch
-        entry = AuditEntry.objects.filter(action="upstream.changed").get()
+        entry = AuditEntry.objects.filter(action="upstream.resealed").get()
     assert "sk-other" not in str(entry.changes)
 
 
