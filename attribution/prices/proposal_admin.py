@@ -93,7 +93,7 @@ class PriceProposalAdmin(ScopedAdmin):
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> TemplateResponse:
+    ) -> HttpResponse:
         """Call the list by its name."""
         title = gettext("Prices to decide about")
         return super().changelist_view(request, {**(extra_context or {}), "title": title})

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from attribution.dashboards.charts import Column, Kind, Table
 from attribution.templatetags.tollkeeper import count, day_text, month_text
-from budgets.reservations.corrections import Figures, Preview
+from budgets.reservations.corrections import Figures, Place, Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ def tables(found: Preview) -> list[Titled]:
     """Return old and new cost by month, budget period and cost center."""
     months = [(month_text(month), row) for month, row in sorted(found.by_month.items())]
     periods = [
-        (f"{place.name}, {gettext('from')} {day_text(place.starts_at.date())}", row)
+        (gettext("%(budget)s, from %(day)s") % {"budget": place.name, "day": _day(place)}, row)
         for place, row in sorted(found.by_period.items())
     ]
     centers = [
@@ -58,6 +59,11 @@ def _table(name: str, rows: Iterable[tuple[str, Figures]]) -> Table:
             for title, row in rows
         ),
     )
+
+
+def _day(place: Place) -> str:
+    """Return the day on which a budget period begins, in the zone of the organization."""
+    return day_text(timezone.localtime(place.starts_at))
 
 
 def _kept(reason: str, calls: int) -> str:
