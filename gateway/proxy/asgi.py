@@ -24,10 +24,10 @@ from gateway.proxy.bridge.credentials import Credentials
 from gateway.proxy.bridge.lookup import Lookup, ReadyRow
 from gateway.proxy.bridge.money import Money
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
-from gateway.proxy.call import Gateway, Incoming
 from gateway.proxy.caller import NOTED, Caller, Callers
 from gateway.proxy.fleet import Pumps
 from gateway.proxy.http import ABORT, GONE, WHOLE
+from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.probes import EVERY, Probes
 from gateway.proxy.pump import Pump
 from gateway.proxy.rate_limits.limits import RateLimits

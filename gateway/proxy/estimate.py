@@ -11,9 +11,9 @@ from attribution import money
 from attribution.prices import pricing
 from attribution.prices.rates import FEES, Rates
 from attribution.prices.tokens import Tokens
-from gateway.proxy import call, standing
+from gateway.proxy import planning, standing
 from gateway.proxy.bridge.catalog import may_match
-from gateway.proxy.call import Gateway, Incoming
+from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.plan import Plan
 from gateway.proxy.protocols.wire import Format
 from gateway.proxy.standing import Figures
@@ -29,7 +29,7 @@ async def of(
     """Return what a call with this body at this path would cost; raises what the call would meet."""
     asked = form.parse_request(msgspec.json.encode(body), path)
     trial = replace(incoming, path=path)
-    plan = await call.plan(gateway, trial, form, asked, incoming.caller, is_trial=True)
+    plan = await planning.plan(gateway, trial, form, asked, incoming.caller, is_trial=True)
     figures = await _figures(gateway, incoming, plan)
     tight = [one for one in figures if one.is_hard and one.remaining < plan.hold]
     is_priced = plan.asked.is_free or all(target.price_at(plan.ms) for target in plan.targets)

@@ -10,10 +10,10 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.views import APIView
 
-from gateway.proxy import answer, call, estimate, offer, standing
+from gateway.proxy import answer, call, estimate, offer, planning, standing
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
-from gateway.proxy.call import Gateway, Incoming
+from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.protocols import openai_chat, strict_json
 from gateway.proxy.protocols.wire import Format
 from gateway.proxy.upstream.headers import JSON, SAFE
@@ -88,7 +88,7 @@ class Budgets(ProviderView):
 
     async def get(self, incoming: Incoming) -> Reply:
         """List the budgets over a call of this key, as they stand now."""
-        headers = call.said(incoming.headers)
+        headers = planning.said(incoming.headers)
         lookup = self.gateway.callers.lookup
         found = await standing.of_caller(lookup, incoming.caller, headers, incoming.ms)
         return told(incoming, {"data": found})
