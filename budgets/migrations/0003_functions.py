@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
         InstallSQL("budgets/reservations/stale.sql", "2d6e5e8d2ed38754"),
         InstallSQL("budgets/reservations/admit.sql", "5cfa2f700c0b8cd8"),
-        InstallSQL("budgets/reservations/resolve.sql", "152d923a3b273729"),
+        InstallSQL("budgets/reservations/resolve.sql", "9dc680d1dbaf2002"),
         InstallSQL("budgets/reservations/settle.sql", "60c931bfa9a6031f"),
         InstallSQL("budgets/reservations/expire.sql", "fbd02b4e7a7e6be7"),
         InstallSQL("budgets/reservations/v1_calls.sql", "4690bf2177827d47"),

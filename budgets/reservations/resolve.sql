@@ -73,9 +73,9 @@ BEGIN
     PERFORM attribution_post(p, moved, was, p_kind);
     IF p @? '$[*] ? (@.error_code == "bound_breach")' THEN
       INSERT INTO bound_breach (organization_id, model, wire_format, usage_id, hold, cost, found_at)
-        SELECT u.organization_id, u.model_requested, u.wire_format, u.id, u.hold_amount, u.cost, clock_timestamp()
+        SELECT u.organization_id, u.route, u.wire_format, u.id, u.hold_amount, u.cost, clock_timestamp()
           FROM usage_record u WHERE u.id = ANY (moved) AND u.id >= lo AND u.id <= hi AND u.error_code = 'bound_breach'
-         ORDER BY u.organization_id, u.model_requested, u.wire_format, u.id ON CONFLICT DO NOTHING;
+         ORDER BY u.organization_id, u.route, u.wire_format, u.id ON CONFLICT DO NOTHING;
     END IF;
     IF 'released' = ANY (becomes) THEN
       DELETE FROM idempotency i USING unnest(moved, becomes) u(id, becomes) WHERE i.usage_id = u.id AND u.becomes = 'released';
