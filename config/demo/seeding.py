@@ -25,7 +25,7 @@ from budgets.limits import revisions
 from budgets.limits.models import Budget, Enforcement, Scope, Threshold
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
-from config.demo import filling, history, upstreams
+from config.demo import filling, history, keys, upstreams
 from gateway.keys import tokens
 from gateway.keys.models import ApiKey
 
@@ -167,6 +167,7 @@ def _build(company: Company, *, at: datetime) -> None:
     )  # fmt: skip
     upstreams.create(at=at)
     _add_key(company, people.get(Role.ENGINEER))
+    keys.add_examples(people.get(Role.ENGINEER), at=at)
     budgets = _add_budgets(company, people.get(Role.MANAGER), at=at)
     for batch in _batches(_history(company, at=at)):
         ingest.record(batch)

@@ -22,7 +22,7 @@ INHERITED = tuple(
     if field.attname
     not in {
         *("id", "organization_id", "lineage_id", "kid", "secret_hash", "pepper_version", "name"),
-        *("expires_at", "revoked_at", "last_used_at", "created_by_id", "created_at"),
+        *("expires_at", "revoked_at", "last_used_at", "created_at"),
     }
 )
 
@@ -38,7 +38,7 @@ def issue(name: str, *, by: Actor, fields: Mapping[str, Any] | None = None) -> t
     key.kid = token.kid
     key.pepper_version = peppers.newest
     key.secret_hash = peppers.digest(token.secret, peppers.newest)
-    if by.kind == "user":
+    if by.kind == "user" and key.created_by_id is None:
         key.created_by_id = by.id
     key.save(force_insert=True)
     trail.append("api_key.issued", by=by, on=key, after=trail.snapshot(key))

@@ -60,7 +60,8 @@ def test_every_login_and_the_key_open_what_they_say(told: dict[str, Any]) -> Non
 
     assert token is not None
     with tenant(ACME.id):
-        assert ApiKey.objects.get().kid == token.kid
+        assert ApiKey.objects.get(name="Demo program").kid == token.kid
+        assert {key.name for key in ApiKey.objects.all()} >= {"Nightly batch", "Dashboard reader"}
         assert Route.objects.get(name="demo").is_active
     assert {login["organization"] for login in told["logins"]} == {"acme", "northwind"}
     assert {"finance", "manager", "engineer"} <= {login["role"] for login in told["logins"]}

@@ -178,6 +178,16 @@ def test_an_engineer_sees_and_replaces_only_keys_that_are_theirs(ours: Cast) -> 
     assert browser.post(f"{URL}{named.pk}/change/", VALID).status_code == 403
 
 
+def test_a_key_stays_an_engineers_when_finance_replaces_its_secret(
+    ours: Cast, browser: Client
+) -> None:
+    browser.post(f"{URL}{ours.key.pk}/rotate/", {"overlap": "0"})
+
+    with tenant(ours.organization.pk):
+        successor = ApiKey.objects.exclude(pk=ours.key.pk).get()
+    assert ours.browser("engineer").get(f"{URL}{successor.pk}/").status_code == 200
+
+
 def test_an_engineer_does_not_put_off_the_end_of_a_key(ours: Cast) -> None:
     browser, ends = ours.browser("engineer"), timezone.now() + 10 * HOUR
     with tenant(ours.organization.pk):

@@ -1,0 +1,30 @@
+"""The demo's keys: the one that programs use at once, and some as a company has them."""
+
+from datetime import datetime, timedelta
+
+from attribution.audit.trail import SYSTEM
+from attribution.tenancy.models import CostCenter, User
+from gateway.keys import keyring, scopes
+from gateway.keys.models import ApiKey
+
+
+def add_examples(person: User | None, *, at: datetime) -> None:
+    """Issue keys nobody holds the secret of: pinned, for reports, replaced, revoked."""
+    centers = list(CostCenter.objects.exclude(code="DEFAULT").order_by("created_at", "code")[:2])
+    pinned = {"is_cost_center_pinned": True, "created_by": person}
+    batch = {
+        **pinned,
+        "cost_center": centers[0],
+        "allowed_models": ["demo", "gpt-4o-*"],
+        "scopes": [scopes.CALL, scopes.INGEST],
+        "notes": "Runs at 02:00 on the build server.",
+    }
+    key, _secret = keyring.issue("Nightly batch", by=SYSTEM, fields=batch)
+    keyring.rotate(key, by=SYSTEM, overlap_until=at + timedelta(days=7))
+    reader = {"scopes": [scopes.COSTS, scopes.STREAM], "notes": "Wall screen in the hall."}
+    keyring.issue("Dashboard reader", by=SYSTEM, fields=reader)
+    notebook = {**pinned, "cost_center": centers[-1], "expires_at": at + timedelta(days=80)}
+    lost, _secret = keyring.issue("Old notebook", by=SYSTEM, fields=notebook)
+    keyring.revoke(lost, by=SYSTEM, at=at - timedelta(days=12))
+    for name, ago in (("Demo program", timedelta()), ("Nightly batch", timedelta(hours=9))):
+        ApiKey.objects.filter(name=name, revoked_at=None).update(last_used_at=at - ago)
