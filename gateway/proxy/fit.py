@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Protocol
 
 from attribution import money as amounts
 from gateway.proxy import bound
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bound import Bound
 from gateway.proxy.bridge.catalog import HARD, Coverage, may_match
+from gateway.proxy.bridge.line import Lines
 from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money
 from gateway.proxy.plan import Fit, Plan
@@ -18,8 +19,17 @@ from gateway.routes.targets import Target
 HEADER = b"x-budget-fit"
 CLAMP = b"clamp"
 LONGEST = 4.0  # seconds: an id older than five is stale
-Answer = tuple[str, Mapping[str, Any]]
 PAUSE = 0.1  # seconds between two looks; a settle of this process wakes earlier
+
+Answer = tuple[str, Mapping[str, Any]]
+
+
+class Desk(Protocol):
+    """Who is asked."""
+
+    money: Money
+    lookup: Lookup
+    lines: Lines
 
 
 def wanted(
@@ -42,32 +52,37 @@ def wanted(
     )
 
 
-async def admit(money: Money, lookup: Lookup, plan: Plan, is_left: Callable[[], bool]) -> Answer:
-    """Ask for admission of the longest answer that fits, or of the shortest one, which may be refused.
+async def admit(desk: Desk, plan: Plan, is_left: Callable[[], bool]) -> Answer:
+    """Ask for admission; wait in line where only open calls are in the way.
 
-    What is left is looked up, the admission decides: where another call was faster, it is looked
-    up again, as long as calls under way may leave room and the budgets let one wait.
+    A call that may be shortened asks for the longest answer that fits, or else for the shortest one,
+    which may be refused. What is left is looked up, the admission decides: where another call was
+    faster, it is looked up again, as long as calls under way may leave room and the budgets let
+    one wait.
     """
-    asked = plan.bounded
-    answer = await _fitted(money, lookup, plan, is_left) if plan.fit else None
+    call, asked = plan.reservation, plan.bounded
+    if plan.fit is None:
+        outcome, detail = await desk.money.reserve(call)
+        if outcome == "budget_reserved" and call.wait:
+            return await desk.lines.wait(call, detail, is_left)
+        return outcome, detail
+    answer = await _fitted(desk, plan, plan.fit, is_left)
     if answer is None:
-        plan.reservation.wait = False
-        answer = await money.reserve(plan.reservation)
+        call.wait = False
+        answer = await desk.money.reserve(call)
     if answer[0] == "granted":
         _note(plan, asked)
     return answer
 
 
-async def _fitted(
-    money: Money, lookup: Lookup, plan: Plan, is_left: Callable[[], bool]
-) -> Answer | None:
+async def _fitted(desk: Desk, plan: Plan, fit: Fit, is_left: Callable[[], bool]) -> Answer | None:
     """Look, shorten and ask until there is an answer; None when the plan may be asked a last time."""
-    fit, asked = cast("Fit", plan.fit), plan.bounded
+    asked = plan.bounded
     least = bound.least(asked)
     loop = asyncio.get_running_loop()
     until = loop.time() + min(LONGEST, fit.wait_ms / 1000)
     while True:
-        room, firm = await _room(lookup, plan, fit)
+        room, firm = await _room(desk.lookup, plan, fit)
         bounded = bound.fitted(asked, fit.ceiling, room)
         _shorten(plan, fit, bounded or least)
         if plan.hold > firm:
@@ -76,12 +91,12 @@ async def _fitted(
             plan.reservation.wait = (
                 True  # a refusal for the sake of open calls leaves no record yet
             )
-            answer = await money.reserve(plan.reservation)
+            answer = await desk.money.reserve(plan.reservation)
             if answer[0] != "budget_reserved":
                 return answer
         if loop.time() >= until or is_left():
             return None
-        await money.room(PAUSE)
+        await desk.money.room(PAUSE)
 
 
 def _shorten(plan: Plan, fit: Fit, bounded: Bound) -> None:

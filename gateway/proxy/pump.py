@@ -15,9 +15,7 @@ from attribution import money as amounts
 from gateway.proxy import answer, failures, fit, throttle
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.bill import Carried, bill, given_up, released
-from gateway.proxy.bridge.line import Lines
-from gateway.proxy.bridge.lookup import Lookup
-from gateway.proxy.bridge.money import Money, Settlement
+from gateway.proxy.bridge.money import Settlement
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.failures import FailedError
 from gateway.proxy.plan import Plan
@@ -36,12 +34,9 @@ DRAINS = 200  # such answers at a time
 OVERRUN = 8  # delta events past the bound before the upstream is cut
 
 
-class Company(Protocol):
+class Company(fit.Desk, Protocol):
     """What the pumps of a process share."""
 
-    money: Money
-    lines: Lines
-    lookup: Lookup
     courier: Courier
 
     @property
@@ -122,7 +117,6 @@ class Pump:
         finally:
             if self.is_open:  # a fault: what was sent may have been billed
                 self.pumps.money.give_up(self.plan.id, is_sent=self._is_billable)
-                self.used = None if self._is_billable else 0
             self.relay.end()
             if not self.reply.done():
                 message = failures.TEXTS["upstream_error"]
@@ -138,7 +132,7 @@ class Pump:
             self.plan = await self._renew()
             outcome, detail = await self._admitted()
         if outcome == "granted":
-            self.is_open = True
+            self.is_open, self.used = True, None
             remaining: str | None = detail.get("remaining")
             return remaining
         if outcome in {"budget_exceeded", "budget_reserved"}:
@@ -152,13 +146,7 @@ class Pump:
 
     async def _admitted(self) -> tuple[str, Mapping[str, Any]]:
         """Ask for admission; wait in line where only open calls are in the way."""
-        reservation, money = self.plan.reservation, self.pumps.money
-        if self.plan.fit is not None:
-            return await fit.admit(money, self.pumps.lookup, self.plan, lambda: self.is_left)
-        outcome, detail = await money.reserve(reservation)
-        if outcome == "budget_reserved" and reservation.wait:
-            return await self.pumps.lines.wait(reservation, detail, lambda: self.is_left)
-        return outcome, detail
+        return await fit.admit(self.pumps, self.plan, lambda: self.is_left)
 
     async def _carry(self, remaining: str | None) -> None:
         """Send, relay, settle."""
