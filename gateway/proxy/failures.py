@@ -80,6 +80,16 @@ def unread(plan: Plan, carried: Carried, seen: Seen, status: int) -> FailedError
     return failed(plan, settlement, "upstream_error")
 
 
+def of_stream(carried: Carried, seen: Seen, *, first_byte: float | None) -> Settlement:
+    """Return the settlement of a stream that ended, was cut, or told of an error."""
+    code, status = carried.columns["error_code"], carried.columns["http_status"]
+    is_free = carried.target.upstream.row.is_error_unbilled or not seen.events
+    if seen.is_error and seen.usage is None and is_free:
+        carried.columns["error_code"] = "upstream_error"
+        return unpaid(carried, status)
+    return bill(carried, seen, more_output=one_second(seen, first_byte) if code else 0)
+
+
 def unpaid(carried: Carried, status: int) -> Settlement:
     """Return what an error answer without usage costs: nothing, or nobody knows."""
     is_free = retry.is_unbilled(status) or carried.target.upstream.row.is_error_unbilled

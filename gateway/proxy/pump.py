@@ -8,10 +8,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
 from typing import Any, Protocol
 
-from attribution import money as amounts
 from gateway.proxy import answer, failures, fit, throttle
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.bill import Carried, bill, given_up, released
@@ -25,7 +23,6 @@ from gateway.proxy.upstream.client import Response
 from gateway.proxy.upstream.connection import UpstreamError
 from gateway.proxy.upstream.relay import Relay
 from gateway.proxy.upstream.sending import Courier, Errand, ErrorAnswerError
-from gateway.routes.targets import Target
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +94,7 @@ class Pump:
 
     def _is_visible(self) -> bool:
         """Tell whether every billed output token so far was seen."""
-        return self.plan.asked.is_stream and not self._hides(self.plan.targets[0])
+        return self.plan.asked.is_stream and not self.plan.hides_output(self.plan.targets[0])
 
     # -- the story of the call
 
@@ -150,7 +147,8 @@ class Pump:
 
     async def _carry(self, remaining: str | None) -> None:
         """Send, relay, settle."""
-        errand = self._errand = self._packed()
+        journal, call = self.pumps.money.journal, self.plan.id
+        errand = self._errand = self.plan.errand(self.pumps.courier, lambda: journal.sent(call))
         if self.is_left:
             settlement = released(self._carried(None, "client_gone"))
             raise failures.failed(self.plan, settlement, "upstream_unreachable")
@@ -176,22 +174,6 @@ class Pump:
             self._is_sending = False
             if response is not None:
                 response.close()
-
-    def _packed(self) -> Errand:
-        plan = self.plan
-        return Errand(
-            courier=self.pumps.courier,
-            call=plan.id,
-            organization_id=plan.organization_id,
-            asked=plan.asked,
-            format=plan.format,
-            targets=plan.targets,
-            client=plan.client,
-            strip=plan.strip,
-            max_output=plan.max_output,
-            on_send=lambda: self.pumps.money.journal.sent(plan.id),
-            target=plan.targets[0],
-        )
 
     def _was_left(self) -> bool:
         """Tell whether a cancellation came of the client's leaving, and take it back if so."""
@@ -227,7 +209,7 @@ class Pump:
         headers = answer.priced(
             wire_headers.to_client(response.headers, is_stream=False),
             costs,
-            remaining=self._shown(detail.get("remaining")),
+            remaining=self.plan.shown(detail.get("remaining")),
             is_estimated=settlement.is_estimated,
         )
         self._answer(Reply(response.status, headers, body))
@@ -238,20 +220,15 @@ class Pump:
         headers = answer.priced(
             wire_headers.to_client(response.headers, is_stream=not plan.asked.is_array),
             Costs(None, plan.center, plan.id),
-            remaining=self._shown(remaining),
+            remaining=plan.shown(remaining),
             is_estimated=False,
         )
         self._answer(Reply(response.status, headers, parts=self.relay))
         meter = plan.format.meter(plan.asked)
         code = await self._relayed(response, meter)
         self._is_sending = False
-        seen, carried = meter.seen, self._carried(response.status, code)
-        is_free = carried.target.upstream.row.is_error_unbilled or not seen.events
-        if seen.is_error and seen.usage is None and is_free:
-            settlement = self._unpaid(response.status)
-        else:
-            more = failures.one_second(seen, self._first_byte) if code else 0
-            settlement = bill(carried, seen, more_output=more)
+        carried = self._carried(response.status, code)
+        settlement = failures.of_stream(carried, meter.seen, first_byte=self._first_byte)
         await self._settle(settlement)
         if code not in {"", "client_gone"}:
             await self.relay.put(failures.event(plan, code))
@@ -297,33 +274,15 @@ class Pump:
         return failures.unpaid(self._carried(status, "upstream_error"), status)
 
     def _carried(self, status: int | None, code: str = "") -> Carried:
-        plan, now, errand = self.plan, time.monotonic(), self._errand
-        target = errand.target if errand else plan.targets[0]
-        return Carried(
-            call=plan.id,
-            at_ms=plan.ms,
-            hold=plan.hold,
-            target=target,
-            price=target.price_at(plan.ms),
-            input_bound=plan.bounded.input_tokens,
-            output_bound=None if plan.bounded.unbounded else plan.bounded.output_tokens,
-            hides_output=self._hides(target),
-            is_free=plan.asked.is_free,
-            columns={
-                "attempts": errand.attempts if errand else 0,
-                "http_status": status,
-                "error_code": code,
-                "first_byte_ms": int(((self._first_byte or now) - self._began) * 1000),
-                "total_ms": int((now - self._began) * 1000),
-            },
-        )
-
-    def _hides(self, target: Target) -> bool:
-        return self.plan.format.hides_reasoning(self.plan.asked, target.model)
-
-    def _shown(self, remaining: str | None) -> str | None:
-        is_hidden = remaining is None or self.plan.is_amount_hidden
-        return None if is_hidden else amounts.text(Decimal(remaining or 0))
+        now, errand = time.monotonic(), self._errand
+        columns = {
+            "attempts": errand.attempts if errand else 0,
+            "http_status": status,
+            "error_code": code,
+            "first_byte_ms": int(((self._first_byte or now) - self._began) * 1000),
+            "total_ms": int((now - self._began) * 1000),
+        }
+        return self.plan.carried(errand.target if errand else self.plan.targets[0], columns)
 
     def _answer(self, reply: Reply) -> None:
         if not self.reply.done():
