@@ -1,26 +1,20 @@
 """The published document against the running app: what is asked by its shapes is answered by its shapes."""
 
 import asyncio
-import contextlib
-import tempfile
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from django.core.asgi import get_asgi_application
-from django.db import connections
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
 
 from attribution.usage import partitions
 from budgets.reservations.reported import FIELDS
 from config import shapes
-from config.asgi import Server
-from gateway.proxy.asgi import Proxy
-from tests.gateway.running import House, aside, config, free_port, make_house, served
+from tests.config.whole import whole_app
+from tests.gateway.running import House, aside, make_house
 
 schemathesis = pytest.importorskip("schemathesis")
 # No shape tells which cost centers and models exist, so what fits it may still be refused.
@@ -35,20 +29,6 @@ OWN = [
     ("GET", "/v1/models"),
 ]
 EXAMPLES = 30  # of each address, valid ones and invalid ones
-
-
-@contextlib.asynccontextmanager
-async def whole_app(house: House, dsn: str) -> AsyncIterator[str]:
-    """Serve web and gateway in one, as the role `all` does; yield where."""
-    with tempfile.TemporaryDirectory() as folder:
-        proxy = Proxy(config(dsn, house, Path(folder)))
-        server: Any = Server("all", get_asgi_application(), proxy)  # type: ignore[arg-type]  # asgiref's types
-        await proxy.start()
-        try:
-            async with served(server, free_port()) as url:
-                yield url
-        finally:
-            await proxy.stop()
 
 
 def knock(url: str, token: str, method: str, path: str) -> int:
@@ -85,9 +65,8 @@ def _cases(operation: Any) -> Any:
 
 
 async def test_every_answer_is_one_that_the_document_tells_of(
-    committed: None, gateway_dsn: str, monkeypatch: pytest.MonkeyPatch
+    committed: None, gateway_dsn: str
 ) -> None:
-    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)  # a thread per request
     house = await aside(_house)
 
     async with whole_app(house, gateway_dsn) as url:
