@@ -25,7 +25,7 @@ from budgets.limits import revisions
 from budgets.limits.models import Budget, Enforcement, Scope, Threshold
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
-from config.demo import filling, history, keys, upstreams
+from config.demo import filling, history, keys, limits, upstreams
 from gateway.keys import tokens
 from gateway.keys.models import ApiKey
 
@@ -172,6 +172,7 @@ def _build(company: Company, *, at: datetime) -> None:
     for batch in _batches(_history(company, at=at)):
         ingest.record(batch)
     _watch(company, budgets)
+    limits.add(budgets.get(company.near_center))
     policy.changed(company.id)
 
 
@@ -208,7 +209,7 @@ def _add_key(company: Company, person: User | None) -> None:
     digest = peppers.digest(token.secret, peppers.newest)
     ApiKey.objects.create(
         name="Demo program", kid=token.kid, secret_hash=digest,
-        pepper_version=peppers.newest, created_by=person,
+        pepper_version=peppers.newest, created_by=person, **limits.WIDE,
     )  # fmt: skip
 
 

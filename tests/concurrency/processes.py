@@ -140,6 +140,7 @@ def make_key_world(
             pepper_version=peppers.newest,
             cost_center=center,
             requests_per_minute=10_000_000,
+            concurrent_streams=None,
         )
         _make_route(upstream_url)
         scopes = {"organization": None, "cost_center": center.id, "api_key": key.id}
