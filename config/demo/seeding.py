@@ -18,7 +18,7 @@ from attribution.audit.trail import SYSTEM
 from attribution.isolation.transaction import tenant
 from attribution.ledger import rollups
 from attribution.prices import catalog, published
-from attribution.prices.models import Price
+from attribution.prices.models import Price, PriceStatus
 from attribution.tenancy import policy
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
 from budgets.limits import revisions
@@ -120,7 +120,7 @@ def seed(*, at: datetime) -> dict[str, Any]:
     ingest.prepare((at - timedelta(days=history.DAYS + 1)).date(), at.date())
     for company in COMPANIES:
         with tenant(company.id):
-            if not Price.objects.shared().exists():
+            if not Price.objects.shared().filter(status=PriceStatus.APPROVED).exists():
                 catalog.load(published.read(), at=at)
             if not Organization.objects.filter(pk=company.id).exists():
                 _build(company, at=at)
