@@ -26,5 +26,5 @@ def add_examples(person: User | None, *, at: datetime) -> None:
     notebook = {**pinned, "cost_center": centers[-1], "expires_at": at + timedelta(days=80)}
     lost, _secret = keyring.issue("Old notebook", by=SYSTEM, fields=notebook)
     keyring.revoke(lost, by=SYSTEM, at=at - timedelta(days=12))
-    for name, ago in (("Demo program", timedelta()), ("Nightly batch", timedelta(hours=9))):
-        ApiKey.objects.filter(name=name, revoked_at=None).update(last_used_at=at - ago)
+    ApiKey.objects.filter(name="Demo program").update(last_used_at=at)
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=at - timedelta(hours=9))

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from attribution.tenancy import access, roles
@@ -18,6 +18,7 @@ from gateway.keys.models import ApiKey
 
 PAGE = 50
 SOON = timedelta(days=14)
+IDLE = timedelta(days=90)
 SHORTLY = {
     scopes.CALL: _("calls"),
     scopes.COSTS: _("costs"),
@@ -85,6 +86,7 @@ class Shelf:
     state: str  # works | ended | all
     next_url: str
     is_first: bool
+    finding: str
 
 
 def visible(request: OrganizationRequest) -> QuerySet[ApiKey]:
@@ -121,7 +123,34 @@ def page(request: OrganizationRequest, at: datetime) -> Shelf:
         rows = rows.filter(Q(name__gt=name) | Q(name=name, pk__gt=row))
     found = list(rows.order_by("name", "pk")[: PAGE + 1])
     lines = [Line.of(each, at) for each in found[:PAGE]]
-    return Shelf(lines, search, state, _next(query, found), after is None)
+    return Shelf(lines, search, state, _next(query, found), after is None, finding(request, at))
+
+
+def finding(request: OrganizationRequest, at: datetime) -> str:
+    """Say in a sentence how the keys stand; nothing when there is none."""
+    soon = Q(expires_at__lte=at + SOON)
+    found = _in_state(visible(request), "works", at).aggregate(
+        works=Count("pk"), ending=Count("pk", filter=soon), idle=Count("pk", filter=_idle(at))
+    )
+    works, ending, idle = found["works"], found["ending"], found["idle"]
+    if not works:
+        return ""
+    text = ngettext("%(number)d key works", "%(number)d keys work", works) % {"number": works}
+    if ending:
+        words = ngettext("%(number)d ends soon", "%(number)d end soon", ending)
+        text = f"{text} · {words % {'number': ending}}"
+    if idle:
+        words = ngettext(
+            "%(number)d was not used for 90 days", "%(number)d were not used for 90 days", idle
+        )
+        text = f"{text} · {words % {'number': idle}}"
+    return text
+
+
+def _idle(at: datetime) -> Q:
+    """Return the keys that nobody has needed for a long time."""
+    since = at - IDLE
+    return Q(created_at__lt=since) & (Q(last_used_at=None) | Q(last_used_at__lt=since))
 
 
 def _in_state(rows: QuerySet[ApiKey], state: str, at: datetime) -> QuerySet[ApiKey]:

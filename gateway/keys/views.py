@@ -23,7 +23,7 @@ from gateway.keys.shelf import Line
 def show_all(request: OrganizationRequest) -> HttpResponse:
     """List the keys that this person may look at."""
     at = timezone.now()
-    found = {"shelf": shelf.page(request, at), "at": at}
+    found = {"shelf": shelf.page(request, at), "example": "Authorization: Bearer tk_live_…"}
     may_issue = access.may(request, "POST", "gateway:key-issue")
     return render(request, "gateway/keys/list.html", {**found, "may_issue": may_issue})
 

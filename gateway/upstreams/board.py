@@ -100,6 +100,17 @@ def lines(rows: QuerySet[Upstream], at: datetime) -> list[Line]:
     return [_line(each, failures.get(each.pk), at) for each in found]
 
 
+def finding(found: list[Line]) -> str:
+    """Say in a sentence how the upstreams stand; nothing when there is none."""
+    if not found:
+        return ""
+    active = sum(line.upstream.is_active for line in found)
+    text = gettext("%(active)d of %(all)d active") % {"active": active, "all": len(found)}
+    if bad := [line.upstream.name for line in found if line.level == "bad"]:
+        text = f"{text} · {gettext('look at: %(names)s') % {'names': ', '.join(bad)}}"
+    return text
+
+
 def tested(probe: UpstreamProbe, at: datetime) -> Test:
     """Say what became of a test."""
     if probe.answered_at is None:

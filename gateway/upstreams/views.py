@@ -20,7 +20,8 @@ def show_all(request: OrganizationRequest) -> HttpResponse:
     """List the upstreams and how they stand."""
     lines = board.lines(board.visible(request), timezone.now())
     may_write = access.may(request, "POST", "gateway:upstream-add")
-    return render(request, "gateway/upstreams/list.html", {"lines": lines, "may_write": may_write})
+    context = {"lines": lines, "finding": board.finding(lines), "may_write": may_write}
+    return render(request, "gateway/upstreams/list.html", context)
 
 
 @organization_page("gateway:upstream-show")

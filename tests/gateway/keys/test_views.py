@@ -258,6 +258,19 @@ def test_a_long_list_goes_on_on_the_next_page(ours: Cast, browser: Client) -> No
     assert browser.get(f"{URL}?after=nonsense").context["shelf"].is_first
 
 
+def test_the_list_says_how_the_keys_stand(ours: Cast, browser: Client) -> None:
+    now = timezone.now()
+    with tenant(ours.organization.pk):
+        make_key(expires_at=now + HOUR)
+        make_key(created_at=now - timedelta(days=100))
+        make_key(created_at=now - timedelta(days=100), last_used_at=now)
+        make_key(revoked_at=now)
+
+    page = browser.get(URL).text
+
+    assert "4 keys work · 1 ends soon · 1 was not used for 90 days" in page
+
+
 def test_an_empty_list_says_what_to_do(ours: Cast, browser: Client) -> None:
     with tenant(ours.organization.pk):
         ApiKey.objects.update(revoked_at=timezone.now())

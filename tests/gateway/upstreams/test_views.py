@@ -235,7 +235,8 @@ def test_the_list_says_how_each_stands_within_a_query_budget(ours: Cast, browser
     with CaptureQueriesContext(connection) as queries:
         page = browser.get(URL).text
 
-    for word in ("keeps failing", "no credential", "switched off", "route-19", "OURS-route"):
+    words = ("keeps failing", "no credential", "switched off", "route-19", "OURS-route")
+    for word in (*words, "3 of 4 active · look at: bare, resting"):
         assert word in page
     assert len(queries) <= 13
 
