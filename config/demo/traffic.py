@@ -48,23 +48,33 @@ def _call(client: httpx.Client, seed: float, report: Report) -> None:
     teams = history.acme("acme.example")
     team = dice.choices(teams, [team.daily for team in teams])[0]
     work = dice.choice(team.work)
-    body = {
-        "model": "demo",
-        "stream": dice.random() < 0.5,
-        "max_tokens": dice.randint(16, 160),
-        "messages": [{"role": "user", "content": dice.choice(QUESTIONS)}],
-    }
+    path, body = asked(dice)
     started = time.monotonic()
     try:
-        answer = client.post(
-            "/v1/chat/completions", json=body, headers=_dimensions(team, work, dice)
-        )
+        answer = client.post(path, json=body, headers=_dimensions(team, work, dice))
     except httpx.HTTPError as error:
         report(f"{team.cost_center:<10} {type(error).__name__}: {error}")
         return
-    cost = answer.headers.get("x-cost-usd", "in the stream" if body["stream"] else "none")
+    cost = answer.headers.get("x-cost-usd", "none" if answer.is_error else "in the stream")
     took = (time.monotonic() - started) * 1000
     report(f"{team.cost_center:<10} {answer.status_code}  cost {cost}  {took:.0f} ms")
+
+
+def asked(dice: random.Random) -> tuple[str, dict[str, Any]]:
+    """Return the path and body of one call, in any wire format: most programs chat."""
+    text, limit = dice.choice(QUESTIONS), dice.randint(16, 160)
+    form = dice.choices(("chat", "messages", "responses", "gemini"), (70, 14, 8, 8))[0]
+    is_stream = dice.random() < 0.5
+    if form == "gemini":
+        method = "streamGenerateContent?alt=sse" if is_stream else "generateContent"
+        contents = [{"role": "user", "parts": [{"text": text}]}]
+        config = {"maxOutputTokens": limit}
+        return f"/v1beta/models/demo:{method}", {"contents": contents, "generationConfig": config}
+    body: dict[str, Any] = {"model": "demo", "stream": is_stream}
+    if form == "responses":
+        return "/v1/responses", {**body, "input": text, "max_output_tokens": limit}
+    body |= {"max_tokens": limit, "messages": [{"role": "user", "content": text}]}
+    return ("/v1/messages" if form == "messages" else "/v1/chat/completions"), body
 
 
 def _dimensions(team: Team, work: Work, dice: random.Random) -> dict[str, str]:
