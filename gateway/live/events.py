@@ -12,7 +12,7 @@ HEARD = 6.0  # seconds that one holds
 MOST_NAMES = 100  # of cost centers or of models in a filter
 
 T = TypeVar("T")
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=MOST_NAMES)]
 
 
@@ -56,9 +56,10 @@ class Filters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_cost_usd: Decimal | None = None
 
     def __post_init__(self) -> None:
-        least = self.min_cost_usd
-        if least is not None and not (least.is_finite() and 0 <= least < 10**12):
-            raise ValueError("Expected an amount in US dollars, not below 0")
+        if self.min_cost_usd is not None and not _is_amount(self.min_cost_usd):
+            raise ValueError(
+                "Expected an amount in US dollars, not below 0, of 12 decimals at most"
+            )
 
     def admits(self, event: Event) -> bool:
         """Say whether the reader asked for this."""
@@ -129,6 +130,12 @@ def encode(events: Sequence[Event], missed: int) -> bytes:
 def decode(raw: bytes) -> Batch:
     """Read a batch from the channel."""
     return msgspec.json.decode(raw, type=Batch)
+
+
+def _is_amount(number: Decimal) -> bool:
+    if not number.is_finite() or not 0 <= number < 10**12:
+        return False
+    return number == round(number, 12)
 
 
 def _checked(message: Any, kind: type[T]) -> T:

@@ -1,7 +1,6 @@
 """Which pages may open a stream with their visitor's session: ours, whatever other sites try."""
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -23,4 +22,4 @@ def is_ours(headers: Mapping[bytes, bytes], *, is_required: bool) -> bool:
     host = headers.get(b"host", b"").decode("latin-1")
     scheme = "https" if settings.SESSION_COOKIE_SECURE else "http"
     is_known = validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
-    return is_known and urlsplit(origin)[:2] == (scheme, host)
+    return is_known and origin == f"{scheme}://{host}"

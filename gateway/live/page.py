@@ -107,11 +107,13 @@ def texts() -> dict[str, str]:
 
 def _figures(request: OrganizationRequest) -> dict[str, str]:
     """Return what the key figures are called, and what they are of."""
-    above = decimal(request.organization.anomaly_call_usd, places=2)
+    threshold = request.organization.anomaly_call_usd
+    decimals = len(money.text(threshold).partition(".")[2])
+    above = decimal(threshold, places=max(2, decimals))
     return {
-        "spent_now_label": gettext("Spent, last minute (USD)"),
-        "spent_label": gettext("Spent, last 15 minutes (USD)"),
-        "rate_label": gettext("Cost rate (USD per hour)"),
+        "spent_now_label": gettext("Last minute (USD)"),
+        "spent_label": gettext("Last 15 minutes (USD)"),
+        "rate_label": gettext("Rate (USD per hour)"),
         "calls_now_label": gettext("Calls, last minute"),
         "calls_label": gettext("Calls, last 15 minutes"),
         "unusual_label": gettext("Unusual calls"),

@@ -175,8 +175,8 @@ def _key(name: bytes, value: bytes) -> str:
 
 def _by_session(headers: Mapping[bytes, bytes], *, is_origin_required: bool) -> Look:
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
-    session = cookies.get(settings.SESSION_COOKIE_NAME)
-    if not session:
+    session = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    if not (session.isascii() and session.isalnum()):
         raise RefusedError("invalid_api_key", "Send an API key, or sign in.")
     if not origins.is_ours(headers, is_required=is_origin_required):
         raise RefusedError("origin_not_allowed", "Another site may not use this session.")

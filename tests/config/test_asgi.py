@@ -24,7 +24,7 @@ class Named:
         self.lives.append("stopped")
 
 
-async def answered(server: asgi.Server, path: str) -> str:
+async def answered(server: asgi.Server, path: str, kind: str = "http") -> str:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -33,7 +33,7 @@ async def answered(server: asgi.Server, path: str) -> str:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    await server({"type": "http", "path": path}, receive, send)
+    await server({"type": kind, "path": path}, receive, send)
     return str(sent[0]["by"])
 
 
@@ -58,6 +58,29 @@ async def test_one_server_of_both_roles_dispatches_by_path(path: str, by: str) -
     server = asgi.Server("all", Named("web"), Named("gateway"))  # type: ignore[arg-type] # a stand-in
 
     assert await answered(server, path) == by
+
+
+async def test_the_live_stream_answers_sockets_and_its_path() -> None:
+    server = asgi.Server("all", Named("web"), Named("gateway"), Named("live"))  # type: ignore[arg-type] # a stand-in
+
+    assert await answered(server, "/v1/stream/costs") == "live"
+    assert await answered(server, "/v1/stream/costs", kind="websocket") == "live"
+    assert await answered(server, "/v1/stream/other") == "web"
+
+
+async def test_a_role_without_the_stream_refuses_sockets() -> None:
+    server = asgi.Server("gateway", None, Named("gateway"))  # type: ignore[arg-type] # a stand-in
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    await server({"type": "websocket", "path": "/v1/stream/costs"}, receive, send)
+
+    assert sent == [{"type": "websocket.close"}]
 
 
 async def test_a_role_answers_alone() -> None:
@@ -92,3 +115,4 @@ def test_every_role_is_built_from_the_settings(role: str) -> None:
 
     assert (server.web is None) == (role == "gateway")
     assert (server.proxy is None) == (role == "web")
+    assert (server.live is None) == (role == "gateway")

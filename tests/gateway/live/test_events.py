@@ -74,6 +74,9 @@ def test_a_call_without_a_price_is_below_every_least_cost() -> None:
         ({"filters": {"min_cost_usd": "NaN"}}, "filters"),
         ({"filters": {"min_cost_usd": -1}}, "filters"),
         ({"filters": {"min_cost_usd": "1e30"}}, "filters"),
+        ({"filters": {"min_cost_usd": "1e-30"}}, "filters"),
+        ({"filters": {"min_cost_usd": "1e-999999999"}}, "filters"),
+        ({"filters": {"models": ["a\0b"]}}, "filters.models[0]"),
     ],
 )
 def test_a_first_message_that_cannot_be_read_is_refused_by_name(message: Any, param: str) -> None:

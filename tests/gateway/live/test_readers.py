@@ -117,3 +117,24 @@ def signed_in(house: House, *, is_narrowed: bool = False) -> str:
     client = Client()
     client.force_login(user)
     return f"session={client.cookies['session'].value}"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "origin", "code"),
+    [
+        ("session=unknown0unknown0unknown0unknown0", "", "not_signed_in"),
+        ('session="\\000\\000\\000\\000\\000\\000\\000\\000"', "", "invalid_api_key"),
+        ("session=" + "x" * 4000, "", "not_signed_in"),
+        ("=;;;session", "", "invalid_api_key"),
+        ("session=unknown0unknown0unknown0unknown0", "http://[", "origin_not_allowed"),
+        ("session=unknown0unknown0unknown0unknown0", "null", "origin_not_allowed"),
+    ],
+)
+async def test_a_session_that_is_none_is_refused(
+    station: Station, cookie: str, origin: str, code: str
+) -> None:
+    headers = {"Cookie": cookie, "Origin": origin or station.url}
+    async with station.socket(additional_headers=headers) as socket:
+        await socket.send("{}")
+
+        assert (await ending(socket))[0] == code

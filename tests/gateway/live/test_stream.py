@@ -124,6 +124,7 @@ async def test_nobody_hears_of_another_organization(station: Station) -> None:
         ('{"api_key": "' + "x" * 20_000 + '"}', "invalid_request", 4400),
         ('{"api_key": "tk_live_no"}', "invalid_api_key", 4401),
         ('{"api_key": "' + "\\u0000" * 9 + '"}', "invalid_api_key", 4401),
+        ('{"api_key": "\\ud800"}', "invalid_request", 4400),
         ("{}", "invalid_api_key", 4401),
     ],
 )

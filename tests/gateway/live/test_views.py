@@ -55,7 +55,9 @@ def test_a_page_without_calls_teaches_how_to_send_one(ours: Cast) -> None:
     assert "tk_live_" not in page
 
 
-@pytest.mark.parametrize("query", ["min_cost=much", "min_cost=-1", "min_cost=NaN"])
+@pytest.mark.parametrize(
+    "query", ["min_cost=much", "min_cost=-1", "min_cost=NaN", "min_cost=1e-40", "model=%00"]
+)
 def test_a_filter_that_cannot_be_read_is_named_and_everything_shown(ours: Cast, query: str) -> None:
     page = ours.browser("manager").get(f"/live/?{query}").content.decode()
 
