@@ -161,11 +161,13 @@ def _choose(
     name: str, headers: Mapping[str, str], body: Mapping[str, object], key: KeyRules
 ) -> tuple[str | None, str]:
     header = HEADERS[name]
-    if value := _value(name, headers.get(header), header):
+    given: object = headers.get(header)
+    if given and (value := _value(name, given, header)):
         key.check(name, value, header)
         return value, "header"
-    for path in BODY_FIELDS[name]:
-        if value := _value(name, _at(body, path), path):
+    for path in BODY_FIELDS[name] if body else ():
+        given = _at(body, path)
+        if given is not None and (value := _value(name, given, path)):
             key.check(name, value, path)
             return value, "body"
     default = key.defaults.get(name)
@@ -242,6 +244,8 @@ def _tags(
 
 
 def _foreign_fields(body: Mapping[str, object], provider_fields: frozenset[str]) -> tuple[str, ...]:
+    if not body:
+        return ()
     top = {path for paths in BODY_FIELDS.values() for path in paths if "." not in path}
     foreign = {name for name in top & body.keys() if name not in provider_fields}
     if "metadata" not in provider_fields:
