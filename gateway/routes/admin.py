@@ -47,8 +47,7 @@ class DowngradeRuleAdmin(ScopedAdmin):
 
     form = RuleForm
     is_policy = True
-    list_display = ["name", "position", "budget", "percent", "asked", "to_model", "is_active"]
-    list_filter = ["is_active"]
+    list_display = ["name", "is_active", "budget", "percent", "asked", "to_model"]
     list_select_related = ["budget"]
     search_fields = ["name", "to_model"]
     ordering = ["position", "-percent"]
