@@ -53,6 +53,11 @@ class Process:
                 raise TimeoutError(f"{self.argv[2]} does not answer at {self.url}")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """Return its id; 0 before it started."""
+        return self._popen.pid if self._popen else 0
+
     def spawn(self) -> None:
         """Start it and do not wait."""
         with Path(self.env.get("TOLLKEEPER_TEST_LOG", os.devnull)).open("ab") as log:

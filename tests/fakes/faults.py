@@ -255,6 +255,7 @@ async def flood(heard: Heard) -> None:
     await heard.write(head(200, heard.kind) + chunk(b"data: "))
     for _ in range(int(heard.number("mb", 8)) << 4):
         await heard.write(chunk(b"x" * PIECE))
+    raise HangUpError
 
 
 @fault

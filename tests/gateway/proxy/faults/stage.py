@@ -75,7 +75,7 @@ class Stage:
     """A gateway, a faulty provider, an organization with a hard budget."""
 
     client: Client
-    proxy: Proxy
+    proxy: Proxy | None  # None: it runs in another process
     faulty: Faulty
 
     async def ask(
@@ -142,12 +142,12 @@ async def read(reader: asyncio.StreamReader) -> Answer:
     return answer
 
 
-def make_upstreams(house: House, way: str = "", **columns: Any) -> None:
+def make_upstreams(house: House, way: str = "", *, only: str = "", **columns: Any) -> None:
     """Add an upstream of every kind that the recordings need, and a priced route to each."""
     base = columns.pop("base_url", f"http://127.0.0.1:{house.port}")
     usual: dict[str, Any] = {"provider": "fake", "is_error_unbilled": True, "idle_timeout_s": 20}
     with tenant(house.id):
-        for kind, under in KINDS.items():
+        for kind, under in ((k, u) for k, u in KINDS.items() if only in {"", k}):
             columns |= {"kind": kind, "base_url": base + under}
             upstream = factories.make_upstream(**usual | columns)
             _give_credential(upstream)

@@ -61,7 +61,7 @@ async def test_who_leaves_at_once_leaves_nothing_held(
 async def _at_rest(stage: Stage) -> dict[str, dict[str, Any]]:
     """Return all records once no call is under way."""
     await asyncio.sleep(0.3)
-    await eventually(lambda: not len(stage.proxy.pumps))
+    await eventually(lambda: stage.proxy is not None and not len(stage.proxy.pumps))
     records = await stage.records()
     await stage.verify()
     return records
