@@ -211,3 +211,19 @@ async def until_granted(client: Client) -> httpx.Response:
             return answer
         await asyncio.sleep(0.1)
     raise AssertionError("the stream was never counted down")
+
+
+async def test_a_call_that_meets_a_changed_policy_counts_once(
+    committed: None, start_limited: Limited
+) -> None:
+    house = await limited("api_key", requests_per_minute=3, concurrent_streams=1)
+
+    async with start_limited(house) as (client, _, _):
+        first = await client.chat("hi @tokens=2", stream=True)
+        await house.make(factories.make_budget, limit="1")  # the next admission is stale
+        second = await client.chat("hi @tokens=2", stream=True)
+        third = await client.chat("hi @tokens=2", stream=True)
+
+    found = [answer.headers["x-ratelimit-remaining-requests"] for answer in (first, second, third)]
+    assert [answer.status_code for answer in (first, second, third)] == [200] * 3
+    assert found == ["2", "1", "0"]
