@@ -41,6 +41,7 @@ HEADERS = {
     "X-Environment": "Environment of the program.",
     "X-Tags": "Free tags: k=v,k=v.",
     "X-Prompt-Name": "Name of the prompt: name@version.",
+    "X-Budget-Fit": "`clamp`: a shorter answer before a refusal.",
     "Idempotency-Key": "Makes the call happen at most once; up to 255 bytes.",
 }
 JSON_OBJECT = OpenApiTypes.OBJECT
@@ -119,7 +120,9 @@ USAGE = extend_schema(
         202: OpenApiResponse(shapes.RECORDED, description="Something new was recorded."),
         200: OpenApiResponse(shapes.RECORDED, description="Everything was known."),
         422: OpenApiResponse(shapes.RECORDED, description="Nothing was accepted."),
-        **errors("400 invalid_request", *KEYED, "413 body_too_large", AWAY),
+        **errors(
+            "400 invalid_request", *KEYED, "413 body_too_large", "415 unsupported_encoding", AWAY
+        ),
     },
 )
 FIGURES = (*KEYED, "400 invalid_filter", "403 not_allowed", "422 too_many_rows", AWAY)

@@ -76,8 +76,9 @@ EVENT: Shape = {
             "properties": {**TOKENS, "web_searches": TOKENS["input"]},
         },
         "cost_usd": {
+            **AMOUNT,
             "description": "What the provider charged; without it the call is priced by us.",
-            "oneOf": [AMOUNT, {"type": "number", "minimum": 0}],
+            "pattern": r"^\d+(\.\d+)?$",
         },
         "status": {"type": "integer", "minimum": 100, "maximum": 599},
         "latency_ms": _MS,
@@ -201,6 +202,7 @@ ESTIMATED = made(
             )
         ),
         "tokens": made({"input_at_most": COUNT, "output_at_most": COUNT}),
+        "shortened_to": maybe({"type": "integer"}),
         "admitted": FLAG,
         "refusal": maybe({"type": "string", "enum": ["budget_exceeded", "budget_reserved", None]}),
         "budgets": listed(

@@ -74,6 +74,13 @@ class StrictParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Read the body."""
+        request = (parser_context or {}).get("request")
+        if (
+            request is not None
+            and request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity"
+        ):
+            message = "The body may not be compressed."
+            raise ApiError("unsupported_encoding", message, status=415)
         raw = stream.read(BODY + 1)
         if len(raw) > BODY:
             message = f"The body is larger than {BODY} bytes."

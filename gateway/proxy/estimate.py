@@ -11,7 +11,7 @@ from attribution import money
 from attribution.prices import pricing
 from attribution.prices.rates import FEES, Rates
 from attribution.prices.tokens import Tokens
-from gateway.proxy import planning, standing
+from gateway.proxy import bound, planning, standing
 from gateway.proxy.bridge.catalog import may_match
 from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.plan import Plan
@@ -31,6 +31,7 @@ async def of(
     trial = replace(incoming, path=path)
     plan = await planning.plan(gateway, trial, form, asked, incoming.caller, is_trial=True)
     figures = await _figures(gateway, incoming, plan)
+    shortened = _shortened(plan, figures)
     tight = [one for one in figures if one.is_hard and one.remaining < plan.hold]
     is_priced = plan.asked.is_free or all(target.price_at(plan.ms) for target in plan.targets)
     upper = plan.hold if is_priced else None
@@ -43,6 +44,7 @@ async def of(
             "input_at_most": plan.bounded.input_tokens,
             "output_at_most": plan.bounded.output_tokens,
         },
+        "shortened_to": shortened,
         "admitted": not tight,
         "refusal": _refusal(tight, plan.hold),
         "budgets": [_needed(one, plan) for one in figures],
@@ -61,6 +63,17 @@ async def _figures(gateway: Gateway, incoming: Incoming, plan: Plan) -> list[Fig
         if may_match(budget.filters, plan.reservation.route, plan.targets)
     ]
     return await standing.read(gateway.callers.lookup, catalog, held, plan.ms)
+
+
+def _shortened(plan: Plan, figures: list[Figures]) -> int | None:
+    """Shorten the answer as the admission would; return its limit of output tokens, if it is one."""
+    fit = plan.fit
+    room = [one.remaining for one in figures if fit is not None and one.budget.id in fit.budgets]
+    if fit is None or not room or plan.hold <= min(room):
+        return None
+    bounded = bound.fitted(plan.bounded, fit.ceiling, min(room)) or bound.least(plan.bounded)
+    plan.bounded, plan.hold = bounded, bound.hold(bounded, fit.ceiling)
+    return bounded.max_output
 
 
 def _refusal(tight: list[Figures], hold: Decimal) -> str | None:

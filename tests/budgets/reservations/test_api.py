@@ -263,6 +263,12 @@ def test_a_body_that_is_none_is_refused_whole(post: Post, body: str | bytes, cod
     )
 
 
+def test_a_compressed_body_is_refused(post: Post) -> None:
+    answer = post(event(), **{"Content-Encoding": "gzip"})
+
+    assert (answer.status_code, error_of(answer)) == (415, "unsupported_encoding")
+
+
 def test_other_methods_are_refused(ours: Cast) -> None:
     with tenant(ours.organization.pk):
         _key, token = keyring.issue("any", by=SYSTEM)

@@ -110,6 +110,25 @@ async def test_it_says_whether_the_call_would_be_admitted(
         assert real.json()["error"]["code"] == refusal
 
 
+async def test_a_call_that_may_be_shortened_is_estimated_as_the_shorter_one(
+    house: House, start: Start
+) -> None:
+    await house.make(factories.make_budget, limit="0.0003")
+    clamp = {"X-Budget-Fit": "clamp"}
+    body = asked("hi", max_tokens=1000)
+
+    async with start(house) as (client, _, _):
+        plain = (await estimate(client, {**body, "path": CHAT})).json()
+        told = (await estimate(client, {**body, "path": CHAT}, headers=clamp)).json()
+        real = await client.http.post(CHAT, json=body, headers=clamp)
+        [call] = [row for row in await client.calls() if row["state"] == "settled"]
+
+    assert (plain["admitted"], plain["shortened_to"]) == (False, None)
+    assert told["admitted"] is True
+    assert real.headers["x-budget-fit"] == f"max_tokens={told['shortened_to']}"
+    assert Decimal(told["upper_bound_usd"]) == call["hold_amount"]
+
+
 async def test_a_budget_that_only_warns_refuses_nothing(house: House, start: Start) -> None:
     await house.make(factories.make_budget, limit="0.000001", enforcement="warn")
 
