@@ -277,6 +277,7 @@ class Pump:
         now, errand = time.monotonic(), self._errand
         columns = {
             "attempts": errand.attempts if errand else 0,
+            "upstream_request_id": errand.answer_id if errand else None,
             "http_status": status,
             "error_code": code,
             "first_byte_ms": int(((self._first_byte or now) - self._began) * 1000),

@@ -188,7 +188,7 @@ async def answer(send: Send, status: int, body: bytes, retry_after: bytes | None
 
 async def unary(call: Call, send: Send) -> None:
     """Send a complete answer, whole, cut or compressed."""
-    body, headers = call.whole(), list(JSON)
+    body, headers = call.whole(), [*JSON, (b"x-request-id", f"req_{call.id}".encode())]
     if "gzip" in call.wishes:
         body = gzip.compress(body)
         headers.append((b"content-encoding", b"gzip"))
@@ -202,7 +202,10 @@ async def unary(call: Call, send: Send) -> None:
 
 async def stream(call: Call, send: Send) -> None:
     """Send a stream, event by event."""
-    headers = [(b"content-type", b"text/event-stream")]
+    headers = [
+        (b"content-type", b"text/event-stream"),
+        (b"x-request-id", f"req_{call.id}".encode()),
+    ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     cut = int(call.wishes.get("cut", -1))
     for number, event in enumerate(call.events()):

@@ -21,7 +21,9 @@ SPOKEN: dict[str, tuple[tuple[bytes, bytes | None], ...]] = {
 }
 PLAIN = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_.,=:; /-]{0,511}")
 USER_AGENT = b"tollkeeper"
+LONGEST_ID = 128
 
+NAMED = (b"request-id", b"x-request-id", b"apim-request-id")  # what a provider calls a request
 RETRIES = frozenset((b"retry-after", b"retry-after-ms", b"x-should-retry"))
 JSON = (b"content-type", b"application/json")
 EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -87,3 +89,10 @@ def is_relayable(headers: Headers, *, is_array: bool) -> bool:
     """Tell whether an answer is a stream: some answer a stream's request whole, or with a page."""
     kind = dict(headers).get(b"content-type", b"").partition(b";")[0].strip().lower()
     return kind != b"text/html" and (is_array or not kind.endswith(b"json"))
+
+
+def id_of(upstream: Headers) -> str | None:
+    """Return what the provider calls the request: its support and its bills speak of it."""
+    found = dict(upstream)
+    named = next((found[name] for name in NAMED if name in found), b"")
+    return named[:LONGEST_ID].decode("ascii") if PLAIN.fullmatch(named) else None

@@ -71,6 +71,7 @@ class Errand:
     on_send: Callable[[], None]
     target: Target
     attempts: int = 0
+    answer_id: str | None = None  # what the provider calls its answer
     failed: list[dict[str, Any]] = field(default_factory=list)
     is_billable: bool = False  # something was sent that nobody refused: it may be billed
     _began: float = field(default_factory=time.monotonic)
@@ -83,6 +84,7 @@ class Errand:
         while True:
             self.target = await self._next(failure)
             self.attempts += 1
+            self.answer_id = None
             self._tries[id(self.target)] += 1
             try:
                 return await self._tried()
@@ -136,6 +138,7 @@ class Errand:
     async def _tried(self) -> Response:
         """Send the call to the target; raise ErrorAnswerError for an answer that is an error."""
         response = await self._send(self.target)
+        self.answer_id = wire_headers.id_of(response.headers)
         if response.status >= 500:
             self.breaker.failed(time.monotonic())
         else:
@@ -212,5 +215,6 @@ class Errand:
                 "sent_ms": int(time.time() * 1000),
                 "status": status,
                 "error_code": code,
+                "provider_request_id": self.answer_id,
             }
         )

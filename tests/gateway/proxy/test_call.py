@@ -28,6 +28,7 @@ async def test_a_call_is_answered_with_its_cost_and_booked_once(office: Client) 
     assert str(call["call_id"]) == answer.headers["x-request-id"] == usage["request_id"]
     assert (call["state"], call["cost"], call["cost_source"]) == ("settled", Decimal(COST), "usage")
     assert (call["input_tokens"], call["output_tokens"]) == (5, 16)
+    assert call["upstream_request_id"] == f"req_{call['call_id']}"
     lines = await office.rows(
         "SELECT token_class, quantity, usd_amount FROM v1_ledger WHERE organization_id = %s ORDER BY 1"
     )

@@ -94,3 +94,11 @@ def test_nothing_of_the_provider_reaches_the_client_but_what_is_listed() -> None
     assert dict(headers.to_client([], is_stream=True))[b"content-type"].startswith(
         b"text/event-stream"
     )
+
+
+def test_the_providers_name_of_a_request_is_kept_where_it_is_one() -> None:
+    assert headers.id_of([(b"x-request-id", b"req_1"), (b"date", b"x")]) == "req_1"
+    assert headers.id_of([(b"request-id", b"a"), (b"x-request-id", b"b")]) == "a"
+    assert headers.id_of([(b"request-id", b"x" * 500)]) == "x" * 128
+    assert headers.id_of([(b"request-id", b"a\x00b")]) is None
+    assert headers.id_of([]) is None
