@@ -1,7 +1,7 @@
 /** Key figures, the finding and the state of the Live page. */
 
 import { SPAN, decimal } from "./live-sums.js";
-import { amount, clock, count, sentence } from "./live-words.js";
+import { amount, clock, compact, count, sentence } from "./live-words.js";
 
 const ICONS = { live: "good", paused: "pause", connecting: "clock", interrupted: "warn", reconnecting: "warn", crowded: "warn" };
 const TONES = { good: "state-good", warn: "state-warn", bad: "state-bad" };
@@ -19,18 +19,27 @@ export function showState(name, texts) {
   place.className = `state ${TONES[icon] ?? ""}`;
   place.querySelector("span").textContent = texts[name];
   drawIcon(place, icon);
+  const isFresh = name === "live" || name === "connecting";
+  find("time").closest(".freshness").classList.toggle("freshness-stale", !isFresh);
 }
 
-function put(name, text) {
-  document.querySelector(`[data-live-figure="${name}"]`).textContent = text;
+function put(name, text, exact = "") {
+  const place = document.querySelector(`[data-live-figure="${name}"]`);
+  place.textContent = text;
+  place.title = exact;
+}
+
+function putAmount(name, pico) {
+  const text = decimal(pico);
+  put(name, compact(text), amount(text));
 }
 
 export function showFigures(feed, { texts, zone }) {
   const now = feed.now();
   const [minute, five, all] = [60, 300, SPAN].map((seconds) => feed.sums.last(seconds, now));
-  put("spent-60", amount(decimal(minute.cost)));
-  put("spent-900", amount(decimal(all.cost)));
-  put("rate", amount(decimal(five.cost * 12n)));
+  putAmount("spent-60", minute.cost);
+  putAmount("spent-900", all.cost);
+  putAmount("rate", five.cost * 12n);
   put("calls-60", count(minute.calls));
   put("calls-900", count(all.calls));
   put("unusual-900", count(all.unusualCalls));

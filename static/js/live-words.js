@@ -4,6 +4,7 @@ const language = document.documentElement.lang || "en";
 const whole = new Intl.NumberFormat(language);
 const cents = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const fine = new Intl.NumberFormat(language, { minimumFractionDigits: 6, maximumFractionDigits: 6 });
+const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clocks = new Map();
 
 export const count = (number) => whole.format(number);
@@ -12,6 +13,13 @@ export const count = (number) => whole.format(number);
 export function amount(text) {
   const size = Number(text);
   return (size !== 0 && Math.abs(size) < 0.01 ? fine : cents).format(text);
+}
+
+/** An amount as headlines show it: 12.4 k, 1.2 M; below ten thousand as in tables. */
+export function compact(text) {
+  const size = Number(text);
+  if (size >= 1e6) return `${tenths.format(size / 1e6)}\u00a0M`;
+  return size >= 1e4 ? `${tenths.format(size / 1e3)}\u00a0k` : amount(text);
 }
 
 /** A time of day in the organization's zone. */
