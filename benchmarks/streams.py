@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import resource
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -51,12 +52,15 @@ def _measured(folder: Path, streams: int, unread: int) -> int:
 
     provider = processes.provider(folder / "bill")
     gateway = processes.gateway({"TOLLKEEPER_JOURNAL_DIR": str(folder)}, provider)
+    report: dict[str, Any] = {}
     try:
         provider.start()
-        gateway.start()
         world = processes.make_key_world(provider.url, limits=LIMITS)
         crowd = Crowd(gateway.url, world.token, lambda: rss_kib(gateway.pid))
-        report = asyncio.run(crowd.measure(streams, unread))
+        for measure, count in ((crowd.read, streams), (crowd.leave_unread, unread)):
+            gateway.start()
+            report |= asyncio.run(measure(count))
+            gateway.stop()
         print(json.dumps(report, indent=1))
         breaches = verify(world.organization_id)
     finally:
@@ -79,24 +83,34 @@ class Crowd:
         """Keep where to call, as whom, and how the gateway's memory is read."""
         self._port, self._token, self._memory = int(url.rsplit(":", 1)[1]), token, memory
 
-    async def measure(self, streams: int, unread: int) -> dict[str, Any]:
-        """Return the gateway's memory before, during and after."""
-        text = f"@tokens={WORDS} @gap={GAP_S}"
-        await self._run(50, "@tokens=20 @gap=0.01")  # what every process needs once
-        before = self._memory()
-        peak, whole = await self._run(streams, text)
-        after = self._memory()
-        stalled = await self._stalled(unread)
+    async def read(self, count: int) -> dict[str, Any]:
+        """Return the gateway's memory before, while and after streams are read."""
+        before = await self._warm()
+        most, whole = await self._run(count, f"@tokens={WORDS} @gap={GAP_S}")
         return {
-            "streams": streams,
+            "streams": count,
             "whole": whole,
-            "before_MiB": before / 1024,
-            "open_MiB": peak / 1024,
-            "after_MiB": after / 1024,
-            "KiB_per_stream": round((peak - before) / streams, 1),
-            "unread": unread,
-            "KiB_per_unread": round((stalled - after) / unread, 1) if unread else 0,
+            "before_MiB": round(before / 1024, 1),
+            "open_MiB": round(most / 1024, 1),
+            "after_MiB": round(self._memory() / 1024, 1),
+            "KiB_per_stream": round((most - before) / count, 1),
         }
+
+    async def leave_unread(self, count: int) -> dict[str, Any]:
+        """Return the gateway's memory while clients read nothing of 16 MB each."""
+        before = await self._warm()
+        opened = [await self._opened("@tokens=16000", choices=8) for _ in range(count)]
+        await asyncio.sleep(10)
+        most = self._memory()
+        for _, writer in opened:
+            writer.transport.abort()
+        await asyncio.sleep(5)
+        return {"unread": count, "KiB_per_unread": round((most - before) / count, 1)}
+
+    async def _warm(self) -> int:
+        """Carry what every process needs once; return its memory then."""
+        await self._run(50, "@tokens=20 @gap=0.01")
+        return self._memory()
 
     async def _run(self, count: int, text: str) -> tuple[int, int]:
         """Carry streams at once; return the most memory seen, and how many came to their end."""
@@ -107,16 +121,6 @@ class Crowd:
             await asyncio.sleep(0.1)
         return most, sum(task.result().endswith(b"[DONE]\n\n\r\n0\r\n\r\n") for task in tasks)
 
-    async def _stalled(self, count: int) -> int:
-        """Open streams whose clients read nothing; return the memory after a while."""
-        opened = [await self._opened("@tokens=16000 @over=1") for _ in range(count)]
-        await asyncio.sleep(8)
-        memory = self._memory()
-        for _, writer in opened:
-            writer.transport.abort()
-        await asyncio.sleep(3)
-        return memory
-
     async def _stream(self, text: str) -> bytes:
         """Read one stream to its end; return its last bytes."""
         reader, writer = await self._opened(text)
@@ -126,12 +130,19 @@ class Crowd:
         writer.close()
         return last
 
-    async def _opened(self, text: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Ask for one stream."""
+    async def _opened(
+        self, text: str, *, choices: int = 1
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Ask for one stream, on a socket that takes little that nobody reads."""
         from tests.concurrency.processes import chat  # noqa: PLC0415 -- needs Django
 
-        body = json.dumps(chat(text, stream=True, max_tokens=16_000)).encode()
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 12)
+        asked = {**chat(text, stream=True, max_tokens=16_000), "n": choices}
+        body = json.dumps(asked).encode()
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        client.setblocking(False)  # noqa: FBT003  the library's own
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", self._port))
+        reader, writer = await asyncio.open_connection(sock=client, limit=1 << 12)
         writer.write(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n"
             b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b"

@@ -198,13 +198,13 @@ async def redirect(heard: Heard) -> None:
 
 @fault
 async def status(heard: Heard) -> None:
-    """Answer with the error `status`, the first `times` times that this call is sent.
+    """Answer with the error `status`, the first `times` times that this call is sent, `then` not.
 
     `after` seconds or `date` seconds ahead, as a date, are asked for; `body` = json, html, huge,
     cut or billed says what stands in the answer.
     """
     if heard.turn > heard.number("times", 99):
-        await heard.write(heard.raw())
+        await FAULTS[heard.wishes.get("then", "good")](heard)
         return
     more = []
     if "after" in heard.wishes:

@@ -1,8 +1,9 @@
 """How requests and answers stand on the wire: heads, chunks, events."""
 
 import asyncio
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -49,6 +50,7 @@ class Heard:
     whole: bytes  # the same not streamed
     turn: int  # how often this call was sent, from 1
     on_connection: int  # how many requests this connection carried, from 1
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def is_left(self) -> bool:

@@ -152,7 +152,7 @@ def make_upstreams(house: House, way: str = "", *, only: str = "", **columns: An
             upstream = factories.make_upstream(**usual | columns)
             _give_credential(upstream)
             factories.make_route(name=way + kind, upstream=upstream)
-            _make_price(way + kind)
+            make_price(way + kind)
 
 
 def _give_credential(upstream: Upstream) -> None:
@@ -164,7 +164,7 @@ def _give_credential(upstream: Upstream) -> None:
     upstream.save()
 
 
-def _make_price(model: str) -> None:
+def make_price(model: str) -> None:
     """Price a model: 1 USD per million tokens read, 2 per million written."""
     factories.make_price(
         model=model,
