@@ -68,7 +68,7 @@ class Replay:
 class Theatre:
     """A running gateway whose upstreams are recordings."""
 
-    url: str
+    port: int  # the recordings'
     tokens: dict[str, str]  # by what their keys add to bodies
     provider: Recorded
     places: dict[str, Place]
@@ -215,6 +215,6 @@ async def playing(
                 ) as books,
             ):
                 try:
-                    yield Theatre(url, tokens, provider, places, http, books)
+                    yield Theatre(house.port, tokens, provider, places, http, books)
                 finally:
                     await proxy.stop()

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from attribution.outbound.addresses import Exceptions, Origin
 from attribution.prices.tokens import Tokens
+from gateway.proxy.upstream.client import Client, Request
+from tests.fakes.recorded import cut
 from tests.recorded import cases
 from tests.recorded.cases import Case
 from tests.recorded.exceptions import NOT_OFFERED, REFUSED
@@ -171,6 +174,23 @@ async def test_the_provider_hears_its_own_model_path_and_credential(
     assert replay.heard.body.get("model", place.model).removeprefix("models/") == place.model
     assert said.count(SECRET) == 1
     assert not [token for token in theatre.tokens.values() if token in said]
+
+
+async def test_every_cut_arrives_as_a_border_of_its_own(theatre: Theatre) -> None:
+    """Without this the replays with cuts would prove no more than those without."""
+    case = next(one for one in cases.manifest() if one["format"] == "openai_chat_stream")
+    address = Exceptions((f"127.0.0.1:{theatre.port}",))
+    client, theatre.provider.seed = Client(exceptions=address), 1
+    parts = []
+
+    request = Request(Origin("http", "127.0.0.1", theatre.port), f"/{case['id']}/x", [], b"{}")
+    response = await client.open(request)
+    while part := await response.next():
+        parts.append(part)
+    client.close()
+
+    assert parts == list(cut(body_of(case), f"{case['id']} 1"))
+    assert len(parts) > 2
 
 
 async def test_the_exceptions_are_exactly_these(theatre: Theatre) -> None:
