@@ -1,10 +1,14 @@
 """Which application answers which path, by role."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
+from django.core.asgi import get_asgi_application
 
 from config import asgi
+from tests.gateway.running import free_port, served
 
 
 class Named:
@@ -33,7 +37,7 @@ async def answered(server: asgi.Server, path: str, kind: str = "http") -> str:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    await server({"type": kind, "path": path}, receive, send)
+    await server({"type": kind, "path": path, "headers": []}, receive, send)
     return str(sent[0]["by"])
 
 
@@ -116,3 +120,19 @@ def test_every_role_is_built_from_the_settings(role: str) -> None:
     assert (server.web is None) == (role == "gateway")
     assert (server.proxy is None) == (role == "web")
     assert (server.live is None) == (role == "gateway")
+
+
+async def test_django_never_sees_more_of_a_body_than_ten_megabytes() -> None:
+    server: Any = asgi.Server("web", get_asgi_application(), None)  # type: ignore[arg-type]  # asgiref's types
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(asgi.BODY // 65536 + 2):
+            yield b" " * 65536
+
+    async with served(server, free_port()) as url, httpx.AsyncClient(base_url=url) as http:
+        streamed = await http.post("/v1/usage", content=parts())
+        announced = await http.post("/v1/usage", content=b" " * (asgi.BODY + 1))
+        ordinary = await http.post("/v1/usage", content=b"{}")
+
+    assert [one.status_code for one in (streamed, announced, ordinary)] == [413, 413, 401]
+    assert streamed.json()["error"]["code"] == "body_too_large"
