@@ -1,6 +1,7 @@
 """`X-Budget-Fit: clamp`: an answer is shortened to what its hard budgets have left, then admitted."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
@@ -81,22 +82,22 @@ async def _fitted(desk: Desk, plan: Plan, fit: Fit, is_left: Callable[[], bool])
     least = bound.least(asked)
     loop = asyncio.get_running_loop()
     until = loop.time() + min(LONGEST, fit.wait_ms / 1000)
-    while True:
+    for look in itertools.count():
         room, firm = await _room(desk.lookup, plan, fit)
         bounded = bound.fitted(asked, fit.ceiling, room)
         _shorten(plan, fit, bounded or least)
         if plan.hold > firm:
             return None
         if bounded is not None:
-            plan.reservation.wait = (
-                True  # a refusal for the sake of open calls leaves no record yet
-            )
+            plan.reservation.wait = True  # refused for open calls, it leaves no record yet
             answer = await desk.money.reserve(plan.reservation)
             if answer[0] != "budget_reserved":
                 return answer
-        if loop.time() >= until or is_left():
-            return None
-        await desk.money.room(PAUSE)
+        if look or bounded is None:  # after the first race, look again at once
+            if loop.time() >= until or is_left():
+                return None
+            await desk.money.room(PAUSE)
+    return None
 
 
 def _shorten(plan: Plan, fit: Fit, bounded: Bound) -> None:
