@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.live import events
 from gateway.live.events import Event
-from gateway.live.link import AWAY, Link, end
+from gateway.live.link import AWAY, Link, begin, end
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Broadcast:
 
     async def start(self) -> None:
         """Begin; Valkey may be away."""
-        self._tasks = [asyncio.create_task(work) for work in (self._listen(), self._carry())]
+        self._tasks = begin(self._listen(), self._carry())
 
     async def stop(self) -> None:
         """End; what was not told yet is lost."""

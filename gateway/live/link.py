@@ -1,12 +1,15 @@
 """One connection to Valkey, as the live stream uses it: ask and be answered, or listen."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any
 
 import hiredis
 import redis.asyncio as redis
 from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
 
 REACH = 2.0  # seconds to connect in
 ANSWER = 2.0  # seconds for an answer
@@ -72,8 +75,16 @@ class Link:
                 await self.tell([("PING",)])
                 continue
             is_asked = False
-            if word[0] != b"pong":
+            if isinstance(word, list) and len(word) == 3:  # a pong is shorter, or no list at all
                 return word[0], word[1], word[2]
+
+
+def begin(*works: Coroutine[Any, Any, None]) -> "list[asyncio.Task[None]]":
+    """Start what goes on until `end`; a fault of ours that ends it before is logged."""
+    tasks = [asyncio.create_task(work) for work in works]
+    for task in tasks:
+        task.add_done_callback(_ended)
+    return tasks
 
 
 async def end(tasks: Collection["asyncio.Task[None]"]) -> None:
@@ -82,3 +93,8 @@ async def end(tasks: Collection["asyncio.Task[None]"]) -> None:
         for task in tasks:
             task.cancel()
         _, tasks = await asyncio.wait(tasks, timeout=0.2)
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("live.failed", exc_info=error)

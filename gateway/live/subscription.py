@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.live import events
 from gateway.live.events import Event
-from gateway.live.link import AWAY, Link, end
+from gateway.live.link import AWAY, Link, begin, end
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Subscription:
 
     async def start(self) -> None:
         """Begin; Valkey is not asked for anything before there is a reader."""
-        self._tasks = [asyncio.create_task(work) for work in (self._listen(), self._repeat())]
+        self._tasks = begin(self._listen(), self._repeat())
 
     async def stop(self) -> None:
         """Hang up."""

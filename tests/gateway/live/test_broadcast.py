@@ -111,6 +111,10 @@ async def test_silence_is_no_outage(station: Station, monkeypatch: pytest.Monkey
         await asyncio.sleep(0.5)
         station.settle(request_id="second")
         assert (await said(socket))["request_id"] == "second"
+    await asyncio.sleep(0.5)
+    async with station.listening() as socket:
+        station.settle(request_id="third")
+        assert (await said(socket))["request_id"] == "third"
 
 
 async def test_a_full_queue_drops_and_counts_and_readers_are_told(
