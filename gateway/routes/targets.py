@@ -54,6 +54,9 @@ class Upstream:
         if speech is None:
             return None
         origin, path = kinds.address(row.kind, row.base_url)
+        if kind.is_own(origin):  # its terms are known
+            is_stated = row.is_cost_reported or kind.states_cost
+            row = msgspec.structs.replace(row, is_error_unbilled=True, is_cost_reported=is_stated)
         provider, multiplier = row.provider or kind.provider, Decimal(row.price_multiplier)
         return cls(row, kind, speech, origin, kind.prefix(path, speech), provider, multiplier)
 

@@ -60,6 +60,14 @@ class Kind:
     needs_credential: bool = True
     strip: frozenset[str] = frozenset()
     home: str = ""  # the path of an address without one, where `base_url` does not say
+    domain: str = ""  # hosts under it are the provider's own, beside that of `base_url`
+    states_cost: bool = False  # its answers say what it charged
+
+    def is_own(self, origin: Origin) -> bool:
+        """Tell whether an address is the provider's own, whose terms are known: errors are free."""
+        if self.domain and origin.host.endswith(self.domain):
+            return True
+        return bool(self.base_url) and origin.host == urlsplit(self.base_url).hostname
 
     def speech(self, form: str) -> Speech | None:
         """Return how a format is spoken; None where it is not."""
@@ -97,9 +105,10 @@ KINDS: Mapping[str, Kind] = {
         provider="azure",
         speeches=(Speech(OPENAI, api_key),),
         home="/openai/v1",
+        domain=".azure.com",
         max_field="max_completion_tokens",
     ),
-    "openrouter": Kind("https://openrouter.ai/api/v1", "openrouter"),
+    "openrouter": Kind("https://openrouter.ai/api/v1", "openrouter", states_cost=True),
     "openai_compatible": Kind(needs_credential=False),
     "demo": Kind(
         "https://demo.invalid",
