@@ -108,6 +108,7 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'base_manager_name': 'objects',
                 'constraints': [models.UniqueConstraint(fields=('organization', 'upstream'), name='upstream_probe_key')],
+                'indexes': [models.Index(condition=models.Q(('answered_at__isnull', True)), fields=['asked_at'], name='upstream_probe_waiting')],
             },
         ),
         migrations.CreateModel(

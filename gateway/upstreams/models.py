@@ -114,6 +114,13 @@ class UpstreamProbe(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["organization", "upstream"], name="upstream_probe_key"),
         ]
+        indexes = [  # every gateway looks for these every two seconds
+            models.Index(
+                fields=["asked_at"],
+                condition=models.Q(answered_at__isnull=True),
+                name="upstream_probe_waiting",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.upstream_id}: {self.code or self.http_status}"
