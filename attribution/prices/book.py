@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from attribution.prices.listings import CURRENCY
 from attribution.prices.matching import Catalogue, Names
 from attribution.prices.models import Price, PriceStatus
 from attribution.prices.pricing import Card, DatedCard
@@ -20,7 +21,7 @@ class PriceBook:
     def between(cls, start: datetime, end: datetime) -> "PriceBook":
         """Read the prices that the organization being served meets from `start` to `end`."""
         in_force = Price.objects.visible().filter(
-            status=PriceStatus.APPROVED, effective_from__lte=end
+            status=PriceStatus.APPROVED, effective_from__lte=end, currency=CURRENCY
         )
         return cls(in_force.exclude(effective_to__lte=start))
 

@@ -12,6 +12,7 @@ from attribution.prices.matching import Catalogue
 from attribution.prices.pricing import Card, DatedCard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CURRENCY = "USD"  # of the books
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -48,9 +49,11 @@ class Listing:
 def read(rows: Iterable[Mapping[str, Any]]) -> Catalogue[Listing]:
     """Read the rows of the gateway's catalogue: one listing per provider and model.
 
-    Names, context window and output limit are those of the newest version.
+    Names, context window and output limit are those of the newest version. A price in another
+    currency is none: without a rate it would be taken for dollars.
     """
-    ordered = sorted(rows, key=lambda row: (row["provider"], row["model"], row["from_ms"]))
+    dollars = [row for row in rows if row["currency"] == CURRENCY]
+    ordered = sorted(dollars, key=lambda row: (row["provider"], row["model"], row["from_ms"]))
     grouped = groupby(ordered, key=lambda row: (row["provider"], row["model"]))
     return Catalogue([_listing(list(versions)) for _, versions in grouped])
 

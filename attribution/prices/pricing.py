@@ -11,8 +11,10 @@ from attribution.prices.rates import ALL_RATES, FEES, PER_MILLION, Rates, Schedu
 from attribution.prices.tokens import Tokens
 
 __all__ = [
+    "CUT_AT_HOLD",
     "OTHER_MODEL",
     "PER_MILLION",
+    "PROVIDER_DIFFERENCE",
     "Card",
     "Cost",
     "DailyWindow",
@@ -26,9 +28,12 @@ __all__ = [
     "joined",
     "price_at",
     "rates_for",
+    "stated",
 ]
 
 OTHER_MODEL = "other_model"  # the ledger's line of tokens that have another model's rates
+PROVIDER_DIFFERENCE = "provider_difference"  # what a provider states, less what we calculate
+CUT_AT_HOLD = "cut_at_hold"  # a count of ours may not be above what the call can cost
 EVERY_DAY = tuple(range(7))
 EXACT_USD = Decimal(1).scaleb(-money.SCALE)
 # what providers call the ordinary tier; an unlisted tier without rates of its own has no price
@@ -196,6 +201,20 @@ def joined(cost: Cost | None, other: Cost | None) -> Cost | None:
     return Cost(money.EXACT.add(cost.total, other.total), (*cost.lines, line))
 
 
+def stated(
+    total: Decimal, tokens: Tokens, calculated: Cost | None, *, name: str = PROVIDER_DIFFERENCE
+) -> Cost:
+    """Return a cost that somebody else states: our own lines, and one for what differs from them.
+
+    Without a calculation the tokens are counted at 0 and the difference is all of it.
+    """
+    own = calculated or Cost(Decimal(0), tuple(_counted(tokens)))
+    difference = money.EXACT.subtract(total, own.total)
+    if not difference and own.lines:
+        return Cost(total, own.lines)
+    return Cost(total, (*own.lines, Line(name, 1, difference, difference)))
+
+
 def ceiling(
     cards: Iterable[Card],
     *,
@@ -227,6 +246,11 @@ def hold(tokens: Tokens, rates: Rates | None, *, searches: int = 0) -> Decimal |
 def _amount(name: str, quantity: int, rate: Decimal) -> Decimal:
     unit = rate if name in FEES else money.EXACT.multiply(rate, PER_MILLION)
     return money.EXACT.multiply(unit, Decimal(quantity)).quantize(EXACT_USD, context=money.EXACT)
+
+
+def _counted(tokens: Tokens) -> Iterable[Line]:
+    nothing = Decimal(0)
+    return (Line(name, count, nothing, nothing) for name, count in tokens.as_dict().items())
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

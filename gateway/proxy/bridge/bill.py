@@ -71,7 +71,8 @@ def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool
     price = _price(carried, seen)
     cost, source = _cost(carried, seen, tokens, price)
     if cost is not None and is_estimated and cost.total > carried.hold > 0 and source == "usage":
-        cost = Cost(carried.hold, ())  # a count is never above what the call can cost
+        # a count is never above what the call can cost
+        cost = pricing.stated(carried.hold, tokens, cost, name=pricing.CUT_AT_HOLD)
     columns, usage = dict(carried.columns), _usage(carried, seen, tokens)
     if cost is not None and cost.total > carried.hold > 0:  # 0: no price was known, none was held
         columns["error_code"] = "bound_breach"
@@ -84,13 +85,18 @@ def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool
         cost=None if cost is None else money.text(cost.total),
         cost_source="count" if is_estimated and source == "usage" else source,
         is_estimated=is_estimated,
-        lines=[line.as_dict() for line in cost.lines] if cost else [],
+        lines=[line.as_dict() for line in cost.lines] if cost else _counts(tokens),
         usage=usage,
         model_billed=seen.model or carried.target.model,
         service_tier=seen.service_tier,
         **_place(carried, price),
         **columns | {f"{name}_tokens": count for name, count in tokens.as_dict().items()},
     )
+
+
+def _counts(tokens: Tokens) -> list[dict[str, Any]]:
+    """Return the lines of a call without a cost: what is counted is counted all the same."""
+    return [{"token_class": name, "quantity": n} for name, n in tokens.as_dict().items()]
 
 
 def _usage(carried: Carried, seen: Seen, tokens: Tokens) -> dict[str, Any]:
@@ -126,16 +132,24 @@ def _cost(
     """Return what the call costs, and who says so."""
     if carried.is_free:
         return Cost(Decimal(0), ()), "usage"
+    calculated = _calculated(carried, seen, tokens, price)
     if carried.target.upstream.row.is_cost_reported and seen.cost is not None:
-        return Cost(money.half_even(seen.cost), ()), "provider"
+        return pricing.stated(money.half_even(seen.cost), tokens, calculated), "provider"
+    return calculated, "usage"
+
+
+def _calculated(
+    carried: Carried, seen: Seen, tokens: Tokens, price: DatedCard | None
+) -> Cost | None:
+    """Return what the call costs at our prices; None where a part of it has none."""
     if price is None or seen.is_unpriceable:
-        return None, "usage"
+        return None
     at = instant(carried.at_ms)
     rates = pricing.rates_for(price.card, tokens, at=at, service_tier=seen.service_tier)
     cost = pricing.cost(tokens, rates, searches=seen.web_searches)
     for other in seen.others:
         cost = pricing.joined(cost, _other(carried, seen, price, other))
-    return cost, "usage"
+    return cost
 
 
 def _other(carried: Carried, seen: Seen, price: DatedCard, used: SubUse) -> Cost | None:

@@ -52,3 +52,12 @@ def test_another_organization_does_not_see_our_price() -> None:
         book = PriceBook.between(CHANGE, CHANGE + timedelta(days=1))
 
         assert book.find("ours-alone", "openai", CHANGE) is None
+
+
+def test_a_price_in_another_currency_is_not_taken_for_dollars() -> None:
+    with tenant(make_organization().pk):
+        make_price(model="m", rates=rates("1"), effective_from=CHANGE, currency="CNY")
+
+        book = PriceBook.between(CHANGE, CHANGE + timedelta(days=1))
+
+        assert book.find("m", "openai", CHANGE) is None

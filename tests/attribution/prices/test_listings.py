@@ -46,3 +46,9 @@ def test_an_upstreams_multiplier_is_in_every_version() -> None:
     rates = [version.card.standard.base.of("input") for version in halved.versions]
     assert rates == [Decimal(1), Decimal("1.5")]
     assert found.multiplied(Decimal(1)) is found
+
+
+def test_a_price_in_another_currency_is_not_taken_for_dollars() -> None:
+    yuan = row(3, "20", APRIL, None) | {"currency": "CNY", "model": "qwen-x"}
+
+    assert listings.read([yuan]).find("qwen-x", "openai") is None

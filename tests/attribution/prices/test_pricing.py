@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribution.prices import pricing
-from attribution.prices.pricing import Card, DatedCard
+from attribution.prices.pricing import Card, Cost, DatedCard
 from attribution.prices.rates import Rates, Schedule
 from attribution.prices.tokens import CLASSES, Tokens
 
@@ -206,6 +206,30 @@ def test_no_cost_is_above_the_hold(
 
     assert held is not None
     assert total(tokens, chosen) <= held
+
+
+def test_what_a_provider_states_is_our_lines_and_the_difference() -> None:
+    tokens = Tokens(input=1_000_000, output=100_000)
+    ours = pricing.cost(tokens, MINI)
+
+    dearer = pricing.stated(Decimal("0.25"), tokens, ours)
+    equal = pricing.stated(Decimal("0.21"), tokens, ours)
+    unknown = pricing.stated(Decimal("0.5"), tokens, None)
+    free = pricing.stated(Decimal(0), Tokens(), None)
+
+    def told(cost: Cost) -> list[tuple[str, int, Decimal]]:
+        return [(line.token_class, line.quantity, line.amount) for line in cost.lines]
+
+    own = [("input", 1_000_000, Decimal("0.15")), ("output", 100_000, Decimal("0.06"))]
+    assert told(dearer) == [*own, ("provider_difference", 1, Decimal("0.04"))]
+    assert told(equal) == own
+    assert told(unknown) == [
+        ("input", 1_000_000, Decimal(0)),
+        ("output", 100_000, Decimal(0)),
+        ("provider_difference", 1, Decimal("0.5")),
+    ]
+    assert told(free) == [("provider_difference", 1, Decimal(0))]
+    assert (dearer.total, unknown.total) == (Decimal("0.25"), Decimal("0.5"))
 
 
 def test_a_million_small_calls_lose_nothing() -> None:

@@ -41,8 +41,12 @@ def carried(*, hold: str = "1", is_free: bool = False, **upstream: Any) -> Carri
         kind="openai_compatible",
         base_url="https://one.example/v1",
         provider="acme",
-        price_multiplier="1",
-        **{"is_cost_reported": False, "is_error_unbilled": True, **upstream},
+        **{
+            "price_multiplier": "1",
+            "is_cost_reported": False,
+            "is_error_unbilled": True,
+            **upstream,
+        },
         connect_timeout_s=5,
         idle_timeout_s=60,
         total_timeout_s=600,
@@ -108,7 +112,11 @@ def test_another_model_without_a_price_leaves_the_whole_cost_unknown() -> None:
 
     found = billed(Seen(usage=USED, others=others))
 
-    assert (found.cost, found.lines, found.state) == (None, [], "settled")
+    assert (found.cost, found.state) == (None, "settled")
+    assert found.lines == [  # its tokens are counted all the same
+        {"token_class": "input", "quantity": 1000},
+        {"token_class": "output", "quantity": 500},
+    ]
 
 
 def test_what_no_rate_covers_is_unpriced_and_says_so() -> None:
@@ -123,10 +131,22 @@ def test_the_providers_charge_wins_where_the_upstream_is_marked() -> None:
 
     marked = billed(seen, is_cost_reported=True)
 
-    assert (marked.cost, marked.cost_source, marked.lines) == ("0", "provider", [])
+    assert (marked.cost, marked.cost_source) == ("0", "provider")
+    assert [(line["token_class"], line["usd_amount"]) for line in marked.lines] == [
+        ("input", "0.01"),
+        ("output", "0.01"),
+        ("provider_difference", "-0.02"),
+    ]
     assert marked.usage is not None
     assert marked.usage["upstream_cost"] == "0.4"
     assert billed(seen).cost == "0.02"
+
+
+def test_the_terms_of_the_upstream_are_kept_for_a_later_re_rating() -> None:
+    plain, marked = billed(Seen(usage=USED)), billed(Seen(usage=USED), price_multiplier="0.945")
+
+    assert plain.usage == {"input": 1000, "output": 500}
+    assert marked.usage == {"input": 1000, "output": 500, "multiplier": "0.945"}
 
 
 def test_a_charge_without_usage_is_the_cost_and_only_the_tokens_are_counted() -> None:
