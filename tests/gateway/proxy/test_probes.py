@@ -21,7 +21,7 @@ from gateway.routes.targets import Upstream as TargetUpstream
 from gateway.upstreams import envelope
 from gateway.upstreams.models import Upstream, UpstreamProbe
 from tests.gateway.conftest import Start
-from tests.gateway.running import House, served
+from tests.gateway.running import House, free_port, served
 
 SECRET = "sk-canary-0123456789abcdef"
 MODELS = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
@@ -134,12 +134,12 @@ async def test_an_error_is_told_in_a_few_plain_words(
 
 
 async def test_a_redirect_is_not_followed(house: House, gateway_dsn: str) -> None:
-    inner = Listener()
-    outer = Listener(302, b"", location=f"http://127.0.0.1:{house.port + 1}/")
+    inner, port = Listener(), free_port()
+    outer = Listener(302, b"", location=f"http://127.0.0.1:{port}/")
     async with (
-        served(inner, house.port + 1),
+        served(inner, port),
         served(outer, house.port) as url,
-        prober(gateway_dsn, f"127.0.0.1:{house.port}", f"127.0.0.1:{house.port + 1}") as probes,
+        prober(gateway_dsn, f"127.0.0.1:{house.port}", f"127.0.0.1:{port}") as probes,
     ):
         await ask(house, f"{url}/v1")
         await probes.work()
