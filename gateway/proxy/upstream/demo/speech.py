@@ -17,7 +17,7 @@ WORDS = (
     "charts show it within two seconds. Add an upstream of your own, point a route at it, and "
     "the same request will be answered by a real model with the same bookkeeping."
 )
-TOKENS = PIECE.findall(WORDS)
+TOKENS = PIECE.findall(f" {WORDS}")  # it begins anew after its end
 
 
 class NotUnderstoodError(ValueError):
