@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('percent', models.DecimalField(decimal_places=2, default=Decimal('80'), help_text='Spent and uncertain amounts of the running period count.', max_digits=7, validators=[django.core.validators.MinValueValidator(Decimal('0.01'))], verbose_name='from (% of the limit)')),
+                ('percent', models.DecimalField(decimal_places=2, default=Decimal('80'), help_text='Spent and uncertain amounts of the running period count.', max_digits=7, validators=[django.core.validators.MinValueValidator(Decimal('0.01'))], verbose_name='from (percent of the limit)')),
                 ('asked_models', models.JSONField(default=list, help_text='Names or patterns, for example gpt-*.', verbose_name='models asked for')),
                 ('cost_centers', models.JSONField(blank=True, default=list, help_text='Codes; empty: all.', verbose_name='cost centers')),
                 ('features', models.JSONField(blank=True, default=list, help_text='As programs name them; empty: all.', verbose_name='features')),

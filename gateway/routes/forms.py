@@ -16,7 +16,7 @@ class RuleForm(ScopedForm):
     """When which calls go to which model instead."""
 
     percent = PlainDecimalField(
-        label=_("from (% of the limit)"),
+        label=_("from (percent of the limit)"),
         min_value=Decimal("0.01"),
         max_digits=7,
         decimal_places=2,

@@ -81,7 +81,7 @@ class DowngradeRule(TenantModel):
         help_text=_("Only calls that it covers are sent elsewhere."),
     )
     percent = models.DecimalField(
-        _("from (% of the limit)"),
+        _("from (percent of the limit)"),
         max_digits=7,
         decimal_places=2,
         default=Decimal(80),
