@@ -153,6 +153,8 @@ def without(body: Mapping[str, object], strip: tuple[str, ...]) -> dict[str, obj
 
 def clean(text: str) -> str:
     """Strip control and bidi characters and outer space; people read these names."""
+    if text.isascii() and text.isprintable():
+        return text.strip()  # nothing to look for: nearly every name
     visible = "".join(c for c in text if unicodedata.category(c) not in STRIPPED)
     return unicodedata.normalize("NFC", visible).strip()
 
