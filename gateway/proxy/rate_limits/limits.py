@@ -55,6 +55,7 @@ class RateLimits:
         self._url = url
         self._local = Local(clock, self._width)
         self._link: Link | None = None
+        self._is_missed = False
         self._queue: list[_Question] = []
         self._wake = asyncio.Event()
         self._soon: asyncio.TimerHandle | None = None
@@ -212,17 +213,24 @@ class RateLimits:
         try:
             self._link = await Link.open(self._url, **times)
         except AWAY as error:
-            logger.warning("rate_limits.away", extra={"error": repr(error)})
+            self._miss(error)
             return
+        self._is_missed = False
         self._local.clear()
         logger.info("rate_limits.shared")
 
     async def _leave(self, error: Exception | None = None) -> None:
         link, self._link = self._link, None
         if error is not None:
-            logger.warning("rate_limits.away", extra={"error": repr(error)})
+            self._miss(error)
         if link is not None:
             await link.close()
+
+    def _miss(self, error: Exception) -> None:
+        """Say once that Valkey is away, not at every try to reach it."""
+        if not self._is_missed:
+            logger.warning("rate_limits.away", extra={"error": repr(error)})
+        self._is_missed = True
 
 
 def _names(verdict: Verdict) -> list[str]:

@@ -9,15 +9,17 @@ import pytest
 
 from config.data_folder import DataFolder
 from config.embedded import EmbeddedServers
+from gateway.proxy.rate_limits import link
 from tests.gateway.conftest import Running
 from tests.gateway.running import House, running
 
 
 @pytest.fixture
 def start_limited(
-    gateway_dsn: str, platform_dsn: str, redis_url: str
+    gateway_dsn: str, platform_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[House], Running]:
-    """Give a way to run a gateway that counts with all others."""
+    """Give a way to run a gateway that counts with all others, however busy this machine is."""
+    monkeypatch.setattr(link, "SLOW", 5.0)
     return lambda house: running(house, gateway_dsn, platform_dsn, redis_url=redis_url)
 
 
