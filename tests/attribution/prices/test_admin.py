@@ -156,3 +156,11 @@ def test_the_list_opens_the_form_of_an_own_price(ours: Cast, browser: Client) ->
 
     assert "input=1" in answer["Location"]
     assert browser.get(answer["Location"]).status_code == 200
+
+
+def test_the_list_leads_to_proposals_and_to_unpriced_usage(ours: Cast) -> None:
+    finance, manager = (ours.browser(role).get(URL).text for role in ("finance", "manager"))
+
+    assert 'href="/admin/attribution/priceproposal/"' in finance
+    assert 'href="/unpriced/"' in finance
+    assert 'href="/unpriced/"' not in manager
