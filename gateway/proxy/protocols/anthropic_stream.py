@@ -9,7 +9,7 @@ from gateway.proxy.protocols.counts import decode
 from gateway.proxy.protocols.held import Held, splice
 from gateway.proxy.protocols.openai_answer import UNREADABLE
 from gateway.proxy.protocols.openai_stream import utf8_length
-from gateway.proxy.protocols.sse import Event, Splitter
+from gateway.proxy.protocols.sse import Event, Splitter, unread
 from gateway.proxy.protocols.wire import Costs, Json, Seen
 
 NOTHING = msgspec.Raw(b"null")
@@ -121,7 +121,8 @@ class Meter:
             happening = _happening(data)
             usage = self._meter(happening)
         except UNREADABLE:
-            return self._held.release() + raw  # not ours to judge
+            self.seen.text_bytes += unread(event)
+            return self._held.release() + raw  # not ours to judge; without usage it is counted
         if usage:
             return self._held.release() + self._held.add(raw, usage)
         if happening.type not in QUIET:

@@ -9,7 +9,7 @@ from gateway.proxy.protocols.counts import decode
 from gateway.proxy.protocols.held import Held, splice
 from gateway.proxy.protocols.openai_answer import UNREADABLE
 from gateway.proxy.protocols.openai_stream import utf8_length
-from gateway.proxy.protocols.sse import Event
+from gateway.proxy.protocols.sse import Event, unread
 from gateway.proxy.protocols.wire import Costs, Seen
 
 NOTHING = msgspec.Raw(b"null")
@@ -130,7 +130,8 @@ class Meter:
             answer = _answer(data)
             usage = self._meter(answer)
         except UNREADABLE:
-            return self._held.release() + raw  # not ours to judge
+            self.seen.text_bytes += unread(event)
+            return self._held.release() + raw  # not ours to judge; without usage it is counted
         before = self._held.release()
         if not self._is_finished:
             return before + raw

@@ -8,7 +8,7 @@ from gateway.proxy.protocols import openai_usage
 from gateway.proxy.protocols.held import Held, splice
 from gateway.proxy.protocols.openai_answer import UNREADABLE
 from gateway.proxy.protocols.openai_stream import utf8_length
-from gateway.proxy.protocols.sse import Event, Splitter
+from gateway.proxy.protocols.sse import Event, Splitter, unread
 from gateway.proxy.protocols.wire import Costs, Seen
 
 NOTHING = msgspec.Raw(b"null")
@@ -135,6 +135,7 @@ class Meter:
             happening = _happening(data) if data is not None else Happening()
             usage = self._meter(happening)
         except UNREADABLE:
+            self.seen.text_bytes += unread(event)
             return raw  # not ours to judge; without usage the call is counted
         if happening.type in ENDS:
             self.is_complete = True

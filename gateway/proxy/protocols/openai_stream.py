@@ -1,12 +1,14 @@
 """Metering of OpenAI's event streams: usage read, hidden or enriched, the end held back."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from attribution.prices.tokens import OUTPUT_SIDE, Tokens
 from gateway.proxy.protocols import openai_usage
 from gateway.proxy.protocols.held import Held
-from gateway.proxy.protocols.sse import Event, Splitter
+from gateway.proxy.protocols.sse import Event, Splitter, unread
 from gateway.proxy.protocols.wire import Costs, Seen
 
 NULL_USAGE = b',"usage":null'
@@ -80,7 +82,10 @@ MARKS = frozenset({"id", "type", "index"})
 class Meter:
     """Meters one stream of chat or legacy completions."""
 
-    __slots__ = ("_held", "_hides", "_is_finished", "_splitter", "is_complete", "seen")
+    __slots__ = (
+        *("_held", "_hides", "_is_finished", "_is_running", "_splitter"),
+        *("is_complete", "seen"),
+    )
 
     def __init__(self, *, hides_usage: bool) -> None:
         """Start; with `hides_usage` the client sees the stream without what was asked for it."""
@@ -88,6 +93,7 @@ class Meter:
         self.is_complete = False
         self._hides = hides_usage
         self._is_finished = False  # a choice ended: what usage comes now is not a running count
+        self._is_running = False  # the usage read last was one
         self._held = Held()
         self._splitter = Splitter()
 
@@ -103,6 +109,14 @@ class Meter:
         rest = self._splitter.rest()
         if rest is not None and (out := self._take(rest)):
             self._held.add(out)
+        if self._is_running and not self.is_complete and self.seen.usage is not None:
+            self._forget(self.seen.usage)
+
+    def _forget(self, usage: Tokens) -> None:
+        """Take a count that was still running as the beginning that it is."""
+        self.seen.events = max(self.seen.events, usage.output_total)
+        self.seen.partial = replace(usage, **dict.fromkeys(OUTPUT_SIDE, 0))
+        self.seen.usage = None
 
     def tail(self, costs: Costs | None) -> bytes:
         """Return what was held, with the costs in its usage."""
@@ -121,9 +135,8 @@ class Meter:
         try:
             chunk = _chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return (
-                self._held.release() + raw
-            )  # not ours to judge; without usage the call is counted
+            self.seen.text_bytes += unread(event)
+            return self._held.release() + raw  # not ours to judge; without usage it is counted
         self._meter(chunk)
         return self._pass(event, chunk)
 
@@ -162,6 +175,8 @@ class Meter:
     def _pass(self, event: Event, chunk: Chunk) -> bytes:
         """Decide what becomes of an event with or without usage."""
         has_usage = chunk.usage is not NOTHING and openai_usage.read(chunk.usage, self.seen)
+        if has_usage:
+            self._is_running = bool(chunk.choices) and not self._is_finished
         if self._hides:
             if chunk.usage is NOTHING:
                 return event[0]

@@ -18,12 +18,15 @@ Event = tuple[bytes, bytes | None]
 class Splitter:
     """Splits a stream at any chunk borders."""
 
-    __slots__ = ("_rest", "_scanned")
+    __slots__ = ("_checked", "_line", "_rest", "_scanned")
 
     def __init__(self) -> None:
         """Start with nothing read."""
         self._rest = bytearray()
         self._scanned = 0
+        self._line = self._checked = (
+            0  # where the open line begins, and how far that was looked for
+        )
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take a chunk; return the events that are complete now."""
@@ -40,9 +43,20 @@ class Splitter:
             found = BLANK.search(rest, begin)
         del rest[:begin]
         self._scanned = max(0, len(rest) - 3)  # a blank line may be cut anywhere in its 4 bytes
+        if begin:
+            self._line = self._checked = 0
         if len(rest) > LINE:
-            _check(rest)
+            self._check_open()
         return events
+
+    def _check_open(self) -> None:
+        """Refuse what stands open over its limit; looks at each byte once, however few come."""
+        rest = self._rest
+        found = max(rest.rfind(b"\n", self._checked), rest.rfind(b"\r", self._checked))
+        self._line = found + 1 or self._line
+        self._checked = len(rest)
+        if len(rest) - self._line > LINE or len(rest) > EVENT:
+            _check(rest)
 
     def rest(self) -> Event | None:
         """Return what stands unfinished at the end of the stream, and forget it."""
@@ -52,6 +66,12 @@ class Splitter:
         self._rest.clear()
         self._scanned = 0
         return _event(raw)
+
+
+def unread(event: Event) -> int:
+    """Return the bytes of an event that cannot be read: its client may; one that is cut counts 0."""
+    raw, data = event
+    return len(data or b"") if raw.endswith((b"\n", b"\r")) else 0
 
 
 def _check(raw: bytes | bytearray) -> None:

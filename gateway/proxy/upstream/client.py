@@ -105,6 +105,7 @@ class Client:
         self._exceptions = exceptions
         self._tls = tls or trusted()
         self._idle: dict[Origin, list[Connection]] = {}
+        self._asking: dict[Origin, asyncio.Task[list[str]]] = {}
 
     async def open(self, request: Request) -> Response:
         """Send a request and return its answer once the head is there.
@@ -165,12 +166,25 @@ class Client:
         try:
             addresses.check_origin(origin, self._exceptions)
             async with asyncio.timeout(deadlines.connect):
-                found = await _resolved(origin)
+                found = await self._resolved(origin)
                 addresses.check_addresses(origin, found, self._exceptions)
                 return await self._first(origin, found)
         except (OSError, AddressError, TimeoutError, UnicodeError) as error:
             # One text for all: what stands where in the network is nobody's business.
             raise UpstreamUnreachableError("The upstream cannot be reached.") from error
+
+    async def _resolved(self, origin: Origin) -> list[str]:
+        """Ask the resolver, or join who asks: a dead one must not take every thread it has."""
+        task = self._asking.get(origin)
+        if task is None:
+            task = self._asking[origin] = asyncio.ensure_future(_resolved(origin))
+            task.add_done_callback(lambda done: self._answered(origin, done))
+        return await asyncio.shield(task)
+
+    def _answered(self, origin: Origin, task: "asyncio.Task[list[str]]") -> None:
+        del self._asking[origin]
+        if not task.cancelled():
+            task.exception()  # whoever waits meets it
 
     async def _first(self, origin: Origin, found: list[str]) -> Connection:
         """Connect to the first address that answers."""

@@ -1,46 +1,44 @@
-"""Which chunk of a stream gets its costs, and what waits with it for the settlement."""
+"""Streams whose usage runs along, or whose events cannot be read."""
 
-import pytest
+import json
+from typing import Any
 
-from gateway.proxy.protocols.openai_stream import Meter
-from gateway.proxy.protocols.wire import Costs
-
-COSTS = Costs(cost_usd="0.001", cost_center="RND", request_id="r-1")
-ADDED = b',"cost_usd":"0.001","cost_center":"RND","request_id":"r-1"'
-USAGE = b'"usage":{"prompt_tokens":3,"completion_tokens":2}'
-WORD = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
-END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
-ALONE = b'data: {"choices":[],' + USAGE + b"}\n\n"
-IN_LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],' + USAGE + b"}\n\n"
-AFTER_LAST = b'data: {"choices":[{"delta":{"content":""},"finish_reason":null}],' + USAGE + b"}\n\n"
-RUNNING = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}],' + USAGE + b"}\n\n"
-MODERATION = b'data: {"choices":[],"moderation":{"flagged":false},"usage":null}\n\n'
-DONE = b"data: [DONE]\n\n"
+from attribution.prices.tokens import Tokens
+from gateway.proxy.protocols.openai_stream import DONE, Meter
 
 
-@pytest.mark.parametrize(
-    ("events", "held"),
-    [
-        ([WORD, END, ALONE, DONE], [ALONE, DONE]),
-        ([WORD, IN_LAST, DONE], [IN_LAST, DONE]),
-        ([WORD, END, AFTER_LAST, DONE], [AFTER_LAST, DONE]),
-        ([WORD, END, ALONE, MODERATION, DONE], [ALONE, MODERATION, DONE]),
-        ([RUNNING, RUNNING, IN_LAST, ALONE, DONE], [ALONE, DONE]),
-    ],
-)
-def test_the_last_usage_waits_and_gets_the_costs(events: list[bytes], held: list[bytes]) -> None:
+def event(text: str, written: int, *, reason: str | None = None) -> bytes:
+    """Return a chunk that states the usage so far."""
+    body: dict[str, Any] = {
+        "choices": [{"delta": {"content": text}, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": written},
+    }
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def metered(*parts: bytes) -> Meter:
+    """Read a stream to its end."""
     meter = Meter(hides_usage=False)
-
-    out = b"".join([meter.feed(event) for event in events])
-    tail = meter.tail(COSTS)
-
-    assert out == b"".join(events[: -len(held)])
-    assert tail.count(ADDED) == 1
-    assert tail.replace(ADDED, b"") == b"".join(held)
+    for part in parts:
+        meter.feed(part)
+    meter.end()
+    return meter
 
 
-def test_a_running_count_never_waits() -> None:
-    meter = Meter(hides_usage=False)
+def test_a_running_count_is_no_usage_when_the_stream_is_cut() -> None:
+    seen = metered(event("a", 7), event("b", 9)).seen
 
-    assert meter.feed(RUNNING) == RUNNING
-    assert meter.seen.usage is not None
+    assert seen.usage is None
+    assert seen.partial == Tokens(input=10)
+    assert seen.visible_output() == 9
+
+
+def test_the_last_running_count_is_the_usage_of_a_whole_stream() -> None:
+    ended = metered(event("a", 7), event("b", 9, reason="stop"))
+    marked = metered(event("a", 7), event("b", 9), b"data: " + DONE + b"\n\n")
+
+    assert ended.seen.usage == marked.seen.usage == Tokens(input=10, output=9)
+
+
+def test_what_cannot_be_read_counts_by_its_bytes() -> None:
+    assert metered(b"data: {]" + b"x" * 98 + b"\n\n").seen.visible_output() == 50
