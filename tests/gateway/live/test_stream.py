@@ -1,5 +1,6 @@
 """The live stream as its readers meet it: what arrives, what is refused, when it ends."""
 
+import contextlib
 import json
 from decimal import Decimal
 from typing import Any
@@ -238,3 +239,23 @@ async def test_streams_end_before_the_server_stops(station: Station) -> None:
 
         assert await ending(socket) == ("stopping", 1012)
         assert (await anext(told))[1]["error"]["code"] == "stopping"
+
+
+async def test_who_leaves_is_forgotten(station: Station) -> None:
+    owner = str(station.house.id)
+    async with station.listening(), station.reading():
+        assert station.live.subscription.readers_of(owner) == 2
+
+    await until(lambda: len(station.live.subscription) == 0)
+
+
+async def test_many_readers_hear_the_same(station: Station) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        sockets_ = [await stack.enter_async_context(station.listening()) for _ in range(20)]
+        for n in range(30):
+            station.settle(request_id=str(n))
+
+        for socket in sockets_:
+            assert [(await said(socket))["request_id"] for _ in range(30)] == [
+                str(n) for n in range(30)
+            ]
