@@ -15,6 +15,8 @@ from gateway.routes.targets import Target, instant
 
 logger = logging.getLogger(__name__)
 
+LONGEST = 255  # characters of a name
+
 
 @dataclass(slots=True)
 class Carried:
@@ -37,6 +39,7 @@ def bill(carried: Carried, seen: Seen, *, more_output: int = 0) -> Settlement:
 
     `more_output` is what a provider may still write and bill after its answer was cut.
     """
+    seen.model, seen.service_tier = _word(seen.model), _word(seen.service_tier)
     if seen.usage is not None:
         return _settled(carried, seen, seen.usage, is_estimated=False)
     if carried.hides_output:
@@ -107,12 +110,20 @@ def _usage(carried: Carried, seen: Seen, tokens: Tokens) -> dict[str, Any]:
     if seen.web_searches:
         usage["searches"] = seen.web_searches
     if seen.others:
-        usage["others"] = [{"model": model, **used.as_dict()} for model, used in seen.others]
+        others = [(_word(model), used) for model, used in seen.others]
+        usage["others"] = [{"model": model, **used.as_dict()} for model, used in others]
     if seen.upstream_cost is not None:
         usage["upstream_cost"] = money.text(money.half_even(seen.upstream_cost))
     if seen.is_unpriceable:
         usage["unpriceable"] = 1
     return usage
+
+
+def _word(text: str | None) -> str | None:
+    """Return a provider's word as the books can hold it: no NUL, no surrogate, no novel."""
+    if text is None or (len(text) <= LONGEST and text.isprintable()):
+        return text
+    return "".join(c for c in text[:LONGEST] if c.isprintable()) or None
 
 
 def _price(carried: Carried, seen: Seen) -> DatedCard | None:

@@ -45,6 +45,8 @@ def model_of(body: Json) -> str:
     model = body.get("model")
     if not isinstance(model, str) or not 0 < len(model) <= LONGEST_MODEL:
         raise InvalidRequestError("`model` must name a model.", "model")
+    if not model.isprintable():  # the books hold no NUL, and people read them
+        raise InvalidRequestError("`model` holds characters that cannot be seen.", "model")
     return model
 
 

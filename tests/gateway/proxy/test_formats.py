@@ -171,3 +171,19 @@ async def test_a_used_up_budget_is_told_in_each_dialect(demo: Client) -> None:
         answer = await ask(demo, path, body)
         assert (answer.status_code, kind_of(answer)) == (402, dialect_of(path))
         assert Decimal(answer.json()["error"]["budget"]["limit"]) == 0
+
+
+async def test_a_model_with_unseen_characters_is_refused_even_where_any_name_is_routed(
+    demo: Client,
+) -> None:
+    await demo.house.make(factories.make_route, name="*", upstream=demo.house.upstream)
+
+    body = {"model": "a\x00b", "messages": HELLO}
+    answers = [
+        await demo.http.post("/v1/chat/completions", json=body),
+        await demo.http.post("/v1/messages", json={**body, "max_tokens": 1}),
+        await demo.http.post("/v1beta/models/a%00b:generateContent", json={"contents": [CONTENT]}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 400]
+    assert await demo.calls() == []

@@ -119,6 +119,18 @@ def test_another_model_without_a_price_leaves_the_whole_cost_unknown() -> None:
     ]
 
 
+def test_a_word_that_the_books_cannot_hold_is_cut_down_to_what_they_can() -> None:
+    others = (SubUse("x\x00", Tokens()),)
+    seen = Seen(usage=USED, model="b\x00ig\ud800", service_tier="\x00" + "t" * 999, others=others)
+
+    found = billed(seen)
+
+    assert (found.model_billed, found.service_tier) == ("big", "t" * 254)
+    assert found.usage is not None
+    assert found.usage["others"] == [{"model": "x"}]
+    assert billed(Seen(usage=USED, model="\x00")).model_billed == "big"
+
+
 def test_what_no_rate_covers_is_unpriced_and_says_so() -> None:
     found = billed(Seen(usage=USED, is_unpriceable=True))
 
