@@ -1,12 +1,14 @@
 """What a gateway knows of one organization: who pays, what limits it, where routes lead, at which price."""
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from attribution.outbound.addresses import AddressError
 from attribution.prices import listings, pricing
 from attribution.prices.listings import Listing
 from attribution.prices.matching import Catalogue
@@ -22,6 +24,8 @@ from gateway.proxy.bridge.lookup import (
 )
 from gateway.routes.matching import Matcher
 from gateway.routes.targets import Target, Upstream, UpstreamRow, instant
+
+logger = logging.getLogger(__name__)
 
 HARD = frozenset({"block", "elastic"})
 KEPT = 10_000  # answers of each kind that one catalogue remembers
@@ -125,7 +129,7 @@ class Catalog:
         names = (id_, form)
         if names not in self._upstreams:
             row = self._rows.get(id_)
-            self._upstreams[names] = Upstream.speaking(form, row) if row else None
+            self._upstreams[names] = _speaking(form, row) if row else None
         return self._upstreams[names]
 
     def _target(self, row: TargetRow, upstream: Upstream, model: str) -> Target:
@@ -168,6 +172,15 @@ class Catalog:
         if len(self._listings) < KEPT:
             self._listings[names] = listing
         return listing
+
+
+def _speaking(form: str, row: UpstreamRow) -> Upstream | None:
+    """Return an upstream; None for one that does not speak the format, or stands nowhere."""
+    try:
+        return Upstream.speaking(form, row)
+    except AddressError:
+        logger.exception("upstream.address", extra={"upstream": row.id})
+        return None
 
 
 def period_at(budget: BudgetRow, ms: int) -> PeriodRow | None:

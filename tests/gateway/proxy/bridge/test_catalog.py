@@ -239,3 +239,14 @@ def test_an_answering_model_has_its_own_price_unless_it_is_the_same_by_another_n
 
     only = listed(other, own=[override])  # a deployment: nobody else knows what `m` is
     assert rate(only.other("n")) == Decimal("0.5")
+
+
+def test_an_upstream_that_stands_nowhere_is_passed_over() -> None:
+    nowhere = {**UPSTREAM, "id": "u2", "base_url": ""}
+    targets = [
+        {"upstream_id": name, "provider_model": "", "position": 0, "weight": 1}
+        for name in ("u1", "u2", "gone")
+    ]
+    made = catalog(upstreams=[UPSTREAM, nowhere], routes=[{"name": "m", "targets": targets}])
+
+    assert [target.upstream.row.id for target in made.targets("m", "openai_chat")] == ["u1"]
