@@ -226,8 +226,10 @@ def cost_centers(request: OrganizationRequest) -> QuerySet[CostCenter]:
 def cost_centers_of(program: Program) -> QuerySet[CostCenter]:
     """Return the cost centers a program may book to, and therefore look at."""
     rows = CostCenter.objects.all()
-    if program.is_cost_center_pinned and program.cost_center_id:
-        return rows.filter(pk=program.cost_center_id)
+    if program.is_cost_center_pinned:
+        home = Organization.objects.values_list("default_cost_center_id", flat=True)
+        only = program.cost_center_id or home.get(pk=program.organization_id)
+        return rows.filter(pk=only) if only else rows.none()
     if program.allowed_cost_centers:
         return rows.filter(code__in=program.allowed_cost_centers)
     return rows

@@ -47,5 +47,4 @@ class Program:
     @property
     def is_narrowed(self) -> bool:
         """Say whether the key books to, and sees, a part of the organization only."""
-        is_pinned = self.is_cost_center_pinned and self.cost_center_id is not None
-        return is_pinned or bool(self.allowed_cost_centers)
+        return self.is_cost_center_pinned or bool(self.allowed_cost_centers)

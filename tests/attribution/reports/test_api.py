@@ -180,6 +180,14 @@ def test_a_key_sees_the_cost_centers_it_may_book_to(houses: dict[str, House]) ->
     assert house.ask(token=house.key(scopes=["call"])).status_code == 403
 
 
+def test_a_key_pinned_to_nothing_sees_nothing(houses: dict[str, House]) -> None:
+    house = houses["UTC"]
+
+    told = json.loads(house.ask(token=house.key(is_cost_center_pinned=True)).content)
+
+    assert (told["breakdown"], told["total"]["requests"], told["cost_centers"]) == ({}, 0, [])
+
+
 def test_a_person_sees_what_their_pages_show(houses: dict[str, House]) -> None:
     house = houses["UTC"]
     every = house.told(query="group_by=cost_center")
