@@ -49,8 +49,13 @@ class Matcher(list[R]):
 
 
 def pattern(name: str) -> re.Pattern[str]:
-    """Compile a name in which `*` matches any part."""
-    return re.compile(".*".join(map(re.escape, name.split("*"))))
+    """Compile a name in which `*` matches any part; however many, none is tried twice."""
+    first, *rest = map(re.escape, name.split("*"))
+    if not rest:
+        return re.compile(first)
+    # the earliest place is as good as any later one: atomic, so that nobody's pattern takes ages
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    return re.compile(f"{first}{middle}.*{rest[-1]}")
 
 
 def is_allowed(model: str, names: Iterable[str]) -> bool:

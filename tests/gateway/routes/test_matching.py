@@ -39,6 +39,16 @@ def test_a_pattern_means_no_more_than_its_stars() -> None:
     assert matching.is_allowed("anything", [])
 
 
+def test_a_pattern_of_many_stars_is_decided_at_once() -> None:
+    name = "*a" * 60 + "b"  # tried in every way, one look would take longer than anybody lives
+
+    assert not matching.is_allowed("a" * 250, [name])
+    assert matching.is_allowed("a" * 250 + "b", [name])
+    assert matching.is_allowed("xaxbx", ["*a*b*"])
+    assert not matching.is_allowed("xbxax", ["*a*b*"])
+    assert not matching.is_allowed("ab", ["ab*b"])
+
+
 def test_lower_positions_come_first_whatever_their_weight() -> None:
     targets = [Target("c", 2, 100), Target("a", 0), Target("b", 1, 50)]
 
