@@ -25,12 +25,12 @@ def part(holder: Json, name: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def amount(value: Any) -> Decimal | None:
-    """Return a number of dollars or ticks that is finite and not negative."""
+def amount(value: Any, *, most: int = LARGEST) -> Decimal | None:
+    """Return a number of dollars or ticks from 0 to `most`: the books hold no larger ones."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number >= 0 else None
+    return number if number.is_finite() and 0 <= number <= most else None

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import msgspec
 
 from attribution.prices.tokens import Tokens
-from gateway.proxy.protocols.counts import amount, count, decode, part
+from gateway.proxy.protocols.counts import LARGEST, amount, count, decode, part
 from gateway.proxy.protocols.wire import Json, Seen
 
-TICKS_PER_USD = Decimal(10**10)
+TICKS_PER_USD = 10**10
 
 
 class Names(NamedTuple):
@@ -81,7 +81,7 @@ def _classes(usage: Json, sides: tuple[int, int], names: Names) -> tuple[Tokens,
 
 def _charges(usage: Json) -> tuple[Decimal | None, Decimal | None]:
     """Return what the provider says it charged, and what another bills for the caller's own key."""
-    ticks = amount(usage.get("cost_in_usd_ticks"))  # xAI
+    ticks = amount(usage.get("cost_in_usd_ticks"), most=LARGEST * TICKS_PER_USD)  # xAI
     if ticks is not None:
         return ticks / TICKS_PER_USD, None
     beside = part(usage, "cost_details").get("upstream_inference_cost")

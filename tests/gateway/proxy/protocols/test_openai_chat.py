@@ -249,7 +249,9 @@ def test_a_providers_charge_is_read_from_its_own_digits() -> None:
     assert openai_chat.read_answer(body).cost == Decimal("0.0004970133333333333")
 
 
-@pytest.mark.parametrize("charge", ["-1", "true", '"x"', "null", "[]", '"NaN"'])
+@pytest.mark.parametrize(
+    "charge", ["-1", "true", '"x"', "null", "[]", '"NaN"', "1e30", "1000000001", "9" * 400]
+)
 def test_an_absurd_charge_is_none(charge: str) -> None:
     body = f'{{"usage":{{"prompt_tokens":1,"completion_tokens":1,"cost":{charge}}}}}'
 
