@@ -134,7 +134,7 @@ def _price(carried: Carried, seen: Seen) -> DatedCard | None:
     listing = target.other(seen.model)
     if listing is None or listing is target.listing:
         return carried.price
-    return listing.at(instant(carried.at_ms))
+    return listing.at(instant(carried.at_ms)) or carried.price
 
 
 def _cost(

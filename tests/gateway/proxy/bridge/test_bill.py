@@ -1,5 +1,6 @@
 """What a carried call is settled at: its own price, other models inside it, the provider's charge."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -84,6 +85,15 @@ def test_a_call_costs_what_the_model_costs_that_answered() -> None:
 
 def test_a_model_without_a_price_of_its_own_costs_what_was_asked_for() -> None:
     assert billed(Seen(usage=USED, model="big-2026-01-01")).cost == "0.02"
+
+
+def test_a_model_whose_own_price_is_not_in_force_costs_what_was_asked_for() -> None:
+    """Never nothing: a budget would have been passed without a word."""
+    later = replace(SMALL, versions=())
+    call = carried()
+    call.target.other = {"small": later}.get
+
+    assert bill.bill(call, Seen(usage=USED, model="small")).cost == "0.02"
 
 
 def test_other_models_inside_a_call_are_lines_of_their_own() -> None:
