@@ -57,7 +57,6 @@ class ApiKey(TenantModel):
     max_output_tokens = models.PositiveIntegerField(_("most output tokens"), null=True, blank=True)
     requests_per_minute = models.PositiveIntegerField(
         _("requests per minute"),
-        default=6000,
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],

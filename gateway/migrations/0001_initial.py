@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
                 ('enrich', models.CharField(choices=[('full', "in the answer's usage and in headers"), ('headers', 'in headers only; the body passes unchanged')], default='full', max_length=8, verbose_name='cost of a call is shown')),
                 ('is_amount_hidden', models.BooleanField(default=False, verbose_name='hide budget amounts in refusals')),
                 ('max_output_tokens', models.PositiveIntegerField(blank=True, null=True, verbose_name='most output tokens')),
-                ('requests_per_minute', models.PositiveIntegerField(blank=True, default=6000, help_text='By all gateways together, in any 60 seconds. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests per minute')),
+                ('requests_per_minute', models.PositiveIntegerField(blank=True, help_text='By all gateways together, in any 60 seconds. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests per minute')),
                 ('tokens_per_minute', models.PositiveIntegerField(blank=True, help_text='Input and output. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens per minute')),
                 ('concurrent_streams', models.PositiveIntegerField(blank=True, default=1000, help_text='Streamed answers under way at a time. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent streams')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires')),

@@ -22,9 +22,14 @@ UNITS = {
 }
 
 
-def subjects(catalog: Catalog, key: KeyRow, center: str | None) -> tuple[Subject, ...]:
-    """Return who limits the calls of a key that are booked to a cost center; kept while it holds."""
-    found: tuple[Subject, ...] | None = catalog.limited.get((key.id, center))
+def subjects(
+    catalog: Catalog, key: KeyRow, center: str | None, *, is_stream: bool
+) -> tuple[Subject, ...]:
+    """Return who limits such calls of a key that are booked to a cost center; kept while it holds.
+
+    Whoever limits streams only does not count a call that is none: it asks nobody.
+    """
+    found: tuple[Subject, ...] | None = catalog.limited.get((key.id, center, is_stream))
     if found is None:
         rows = catalog.row.limits
         found = tuple(
@@ -38,9 +43,9 @@ def subjects(catalog: Catalog, key: KeyRow, center: str | None) -> tuple[Subject
                 ),
                 *(_subject("organization", row) for row in rows if row.cost_center_id is None),
             )
-            if subject[1:] != (None, None, None)
+            if subject[1:3] != (None, None) or (is_stream and subject.streams is not None)
         )
-        catalog.limited[key.id, center] = found
+        catalog.limited[key.id, center, is_stream] = found
     return found
 
 
@@ -56,14 +61,15 @@ def tokens(asked: Asked, bounded: Bound) -> int:
 
 async def take(limits: RateLimits, caller: Caller, plan: Plan) -> None:
     """Count a call against the limits that it has; raise RefusedError when one is exceeded."""
-    found = subjects(caller.catalog, caller.key, plan.reservation.cost_center_id)
+    center, is_stream = plan.reservation.cost_center_id, plan.asked.is_stream
+    found = subjects(caller.catalog, caller.key, center, is_stream=is_stream)
     if not found:
         return
     plan.verdict = verdict = await limits.take(
         plan.organization_id,
         found,
         tokens=tokens(plan.asked, plan.bounded),
-        is_stream=plan.asked.is_stream,
+        is_stream=is_stream,
     )
     if not verdict.is_allowed:
         raise refusal(verdict, caller.catalog)

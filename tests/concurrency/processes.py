@@ -144,7 +144,6 @@ def make_key_world(
             secret_hash=peppers.digest(token.secret, peppers.newest),
             pepper_version=peppers.newest,
             cost_center=center,
-            requests_per_minute=10_000_000,
             concurrent_streams=None,
         )
         _make_route(upstream_url)

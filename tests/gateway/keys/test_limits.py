@@ -45,7 +45,7 @@ def test_a_key_shows_and_keeps_its_limits(ours: Cast, browser: Client) -> None:
     page = browser.get(url).text
     answer = browser.post(url, {"name": "OURS key", "enrich": "full", **LIMITS})
 
-    assert 'name="requests_per_minute" value="6000"' in page
+    assert 'name="concurrent_streams" value="1000"' in page
     assert answer.status_code == 302
     with tenant(ours.organization.pk):
         key = ApiKey.objects.get(pk=ours.key.pk)

@@ -148,18 +148,11 @@ async def test_the_refusal_has_the_shape_of_the_wire_format(
     assert second.json()["error"]["type"] == "rate_limit_error"
 
 
-async def test_a_key_has_limits_from_its_first_call(house: House, start_limited: Limited) -> None:
-    async with start_limited(house) as (client, _, _):
-        answer = await client.chat()
-
-    assert answer.headers["x-ratelimit-limit-requests"] == "6000"
-    assert answer.headers["x-ratelimit-remaining-requests"] == "5999"
-
-
+@pytest.mark.parametrize("limits", [NONE, {**NONE, "concurrent_streams": 1}])
 async def test_a_call_without_limits_asks_nobody_and_says_nothing_of_them(
-    committed: None, start_limited: Limited, monkeypatch: pytest.MonkeyPatch
+    committed: None, start_limited: Limited, limits: dict[str, int | None]
 ) -> None:
-    house: House = await aside(make_house, key=NONE)
+    house: House = await aside(make_house, key=limits)
 
     async with start_limited(house) as (client, proxy, _):
         proxy.limits = proxy.gateway.limits = None  # type: ignore[assignment]  # must not be asked
