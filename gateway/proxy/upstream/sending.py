@@ -5,7 +5,6 @@ import logging
 import math
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,7 +74,7 @@ class Errand:
     failed: list[dict[str, Any]] = field(default_factory=list)
     is_billable: bool = False  # something was sent that nobody refused: it may be billed
     _began: float = field(default_factory=time.monotonic)
-    _tries: Counter[int] = field(default_factory=Counter)  # by target
+    _tries: dict[int, int] = field(default_factory=dict)  # by target
     _ready: dict[int, float] = field(default_factory=dict)  # when a target may be tried again
 
     async def open(self) -> Response:
@@ -85,7 +84,7 @@ class Errand:
             self.target = await self._next(failure)
             self.attempts += 1
             self.answer_id = None
-            self._tries[id(self.target)] += 1
+            self._tries[id(self.target)] = self._tries.get(id(self.target), 0) + 1
             try:
                 return await self._tried()
             except UpstreamError as error:
@@ -112,12 +111,16 @@ class Errand:
 
         Raises `failure` where no breaker lets a call pass, or none is ready within the deadline.
         """
+        now, breakers = time.monotonic(), self.courier.breakers
+        first = self.targets[0]
+        if not self.attempts and breakers[first.upstream.row.id].allows(now):
+            return first  # nearly every call's way
         while True:
-            now, breakers = time.monotonic(), self.courier.breakers
+            now = time.monotonic()
             open_ = [t for t in self.targets if not breakers[t.upstream.row.id].is_open(now)]
             if not open_:
                 raise failure
-            target = min(open_, key=lambda t: (self._ready_at(t, now), self._tries[id(t)]))
+            target = min(open_, key=lambda t: (self._ready_at(t, now), self._tries.get(id(t), 0)))
             wait = self._ready_at(target, now) - now
             if now + wait - self._began >= target.upstream.row.total_timeout_s:
                 raise failure

@@ -61,7 +61,7 @@ async def make_ways(house: House, *, refused: int, untrusted: int) -> None:
         "nameless-": {"base_url": "https://name.invalid"},
         "untrusted-": {"base_url": f"https://{local}:{untrusted}"},
         "plain-": {"base_url": f"https://{local}:{house.port}", "connect_timeout_s": 1},
-        "hasty-": {"idle_timeout_s": 1, "total_timeout_s": 3},
+        "hasty-": {"idle_timeout_s": 1, "total_timeout_s": 2},
         "stranger-": {"is_error_unbilled": False},
     }
     for way, columns in ways.items():

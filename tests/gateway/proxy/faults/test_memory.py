@@ -21,7 +21,7 @@ from tests.gateway.running import Client, House, aside
 pytestmark = pytest.mark.concurrency
 
 MOST = 32 << 10  # KiB
-ROUNDS = 3  # fewer failures in a row than open a breaker
+ROUNDS = 2  # fewer failures in a row than open a breaker
 BLOCKED = {"endless"}  # after a breach of its bound a model is refused under a hard budget
 
 
