@@ -88,4 +88,5 @@ class Plan:
             hides_output=self.hides_output(target),
             is_free=self.asked.is_free,
             columns=columns,
+            is_hard=self.is_hard,
         )

@@ -32,6 +32,7 @@ class Carried:
     hides_output: bool  # not every billed token is visible
     is_free: bool  # the provider charges nothing for such calls
     columns: dict[str, Any]  # status, latency, attempts, …
+    is_hard: bool = False  # a hard budget covers the call
 
 
 def bill(carried: Carried, seen: Seen, *, more_output: int = 0) -> Settlement:
@@ -70,7 +71,7 @@ def released(carried: Carried) -> Settlement:
 
 
 def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool) -> Settlement:
-    """Price the tokens; NULL, never 0, where there is no price."""
+    """Price the tokens; NULL, never 0, where there is no price: a hard budget then keeps the hold."""
     price = _price(carried, seen)
     cost, source = _cost(carried, seen, tokens, price)
     if cost is not None and is_estimated and cost.total > carried.hold > 0 and source == "usage":
@@ -84,7 +85,7 @@ def _settled(carried: Carried, seen: Seen, tokens: Tokens, *, is_estimated: bool
         logger.error("bound_breach", extra=extra | {"cost": cost.total, "hold": carried.hold})
     return Settlement(
         carried.call,
-        "settled",
+        "uncertain" if cost is None and carried.is_hard else "settled",
         cost=None if cost is None else money.text(cost.total),
         cost_source="count" if is_estimated and source == "usage" else source,
         is_estimated=is_estimated,

@@ -148,6 +148,21 @@ def test_what_no_rate_covers_is_unpriced_and_says_so() -> None:
     assert found.usage == {"input": 1000, "output": 500, "unpriceable": 1}
 
 
+def test_under_a_hard_budget_what_no_rate_covers_is_charged_what_was_held() -> None:
+    """Else the hold would be let go for nothing, and the budget passed without end."""
+    call = replace(carried(), is_hard=True)
+
+    found = bill.bill(call, Seen(usage=USED, is_unpriceable=True))
+    inside = bill.bill(call, Seen(usage=USED, others=(SubUse("unheard-of", USED),)))
+
+    assert (found.state, found.cost, inside.state) == ("uncertain", None, "uncertain")
+    assert (found.input_tokens, found.usage) == (
+        1000,
+        {"input": 1000, "output": 500, "unpriceable": 1},
+    )
+    assert bill.bill(call, Seen(usage=USED)).state == "settled"
+
+
 def test_the_providers_charge_wins_where_the_upstream_is_marked() -> None:
     seen = Seen(usage=USED, cost=Decimal("0.0000000000005"), upstream_cost=Decimal("0.4"))
 
