@@ -81,7 +81,7 @@ def quoted(body: bytes, secret: str | None) -> str:
     text = _message(_json(body)) or text
     if secret:
         text = text.replace(secret, "…")  # some providers repeat what they were sent
-    plain = "".join(" " if unicodedata.category(c) in {"Cc", "Cf"} else c for c in text)
+    plain = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in text)
     return re.sub(r"\s+", " ", plain).strip()[:WORDS]
 
 

@@ -114,6 +114,7 @@ async def test_a_good_upstream_names_its_models(house: House, gateway_dsn: str) 
         (401, b'{"error": {"message": "wrong key sk-canary-0123456789abcdef"}}', "credential_refused", "wrong key …"),
         (404, b"<h1>no\x1b[31m such\n page</h1>", "no_such_path", "<h1>no [31m such page</h1>"),
         (429, b"", "rate_limited", ""),
+        (400, b'{"error": {"message": "half \\ud800 a pair"}}', "upstream_error", "half a pair"),
         (500, b"x" * 5000, "upstream_error", "x" * 200),
         (200, b"<html>welcome</html>", "no_list", ""),
         (200, b"[1]", "no_list", ""),
