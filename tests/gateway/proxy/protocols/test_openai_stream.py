@@ -33,6 +33,12 @@ def test_a_running_count_is_no_usage_when_the_stream_is_cut() -> None:
     assert seen.visible_output() == 9
 
 
+def test_a_running_count_is_not_held() -> None:
+    meter, parts = Meter(hides_usage=False), [event("a", 7), event("b", 9)]
+
+    assert [meter.feed(part) for part in parts] == parts
+
+
 def test_the_last_running_count_is_the_usage_of_a_whole_stream() -> None:
     ended = metered(event("a", 7), event("b", 9, reason="stop"))
     marked = metered(event("a", 7), event("b", 9), b"data: " + DONE + b"\n\n")
