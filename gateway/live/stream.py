@@ -37,7 +37,6 @@ class Live:
         self.subscription = Subscription(redis_url)
         self._stopping = asyncio.Event()
         self._threads = ThreadPoolExecutor(4, "live")
-        self._count = 0
 
     async def start(self) -> None:
         """Begin; Valkey may be away."""
@@ -55,7 +54,6 @@ class Live:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream until its reader leaves or may no longer listen."""
-        self._count += 1
         try:
             if scope["type"] == "websocket":
                 await self._websocket(scope, receive, send)
@@ -63,8 +61,6 @@ class Live:
                 await self._events(scope, receive, send)
         except (TimeoutError, OSError):
             return  # the reader left, or took nothing for too long
-        finally:
-            self._count -= 1
 
     # -- how a stream begins
 
@@ -111,7 +107,7 @@ class Live:
 
     async def _serve(self, way: Way, look: Look, filters: Filters) -> None:
         """Let somebody listen; raises one of REFUSALS while nothing was said yet."""
-        if self._count > MOST:
+        if len(self.subscription) >= MOST:  # who has not said who they are takes nobody's place
             raise RefusedError("rate_limited", "This server has no room for more streams.")
         reader = await self._look(look)
         owner = str(reader.organization_id)

@@ -233,6 +233,14 @@ async def test_a_process_has_a_limit_of_streams(
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
 
 
+async def test_who_has_not_said_who_they_are_takes_nobodys_place(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MOST", 1)
+    async with station.socket(), station.socket(), station.listening():
+        assert len(station.live.subscription) == 1
+
+
 async def test_streams_end_before_the_server_stops(station: Station) -> None:
     async with station.listening() as socket, station.reading() as told:
         station.live.close()
