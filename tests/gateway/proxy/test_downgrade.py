@@ -150,9 +150,11 @@ async def test_the_header_cannot_be_broken_by_what_a_client_names(
         await client.chat()
 
     async with start(house) as (client, _, _):
-        answer = await client.chat(model="any\rx-evil: 1; to=é")
+        broken = await client.chat(model="any\rx-evil: 1")
+        answer = await client.chat(model="any x-evil: 1; to=é")
 
+    assert (broken.status_code, broken.json()["error"]["param"]) == (400, "model")
     assert answer.headers["x-model-downgraded"] == (
-        f"from=any%0Dx-evil:%201%3B%20to%3D%C3%A9; to={SMALL}"
+        f"from=any%20x-evil:%201%3B%20to%3D%C3%A9; to={SMALL}"
     )
-    assert "x-evil" not in answer.headers
+    assert "x-evil" not in {**broken.headers, **answer.headers}
