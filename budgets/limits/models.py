@@ -157,6 +157,7 @@ class Basis(models.TextChoices):
 class Unit(models.TextChoices):
     """What a threshold is measured in."""
 
+    # xgettext:no-python-format
     PERCENT = "percent", _("% of the limit")
     USD = "usd", _("USD")
 
