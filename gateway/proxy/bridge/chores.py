@@ -29,7 +29,8 @@ class Chores:
         self.journal = Journal(folder, self.worker)
         self._lookup, self._folder, self._role, self._version = lookup, folder, role, version
         self._live: list[str] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
 
     async def start(self) -> None:
         """Beat once, so that ids carry the database's time, and begin."""
@@ -38,8 +39,21 @@ class Chores:
             self.add(seconds, work)
 
     def add(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Do one more chore from now on, as often as this."""
-        self._tasks.append(asyncio.create_task(self._every(seconds, work)))
+        """Do one more chore from now on, as often as this; a fault in it ends one turn only."""
+        if self._is_stopped:
+            return
+        task = asyncio.create_task(self._every(seconds, work))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(done, seconds, work))
+
+    def _ended(
+        self, task: "asyncio.Task[None]", seconds: float, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            name = getattr(work, "__name__", "")
+            logger.error("gateway.chore_failed", extra={"chore": name}, exc_info=error)
+            asyncio.get_running_loop().call_later(seconds, self.add, seconds, work)
 
     async def drain(self) -> None:
         """Tell that this process takes no new calls."""
@@ -48,9 +62,11 @@ class Chores:
 
     async def stop(self) -> None:
         """End, and leave the journal to the next process if it is still needed."""
-        for task in self._tasks:
+        self._is_stopped = True
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.journal.close()
 
     async def beat(self) -> None:

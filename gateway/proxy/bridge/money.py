@@ -105,13 +105,14 @@ class Money:
         settles = Hooks(wrap=list, on_batch=self._record, on_done=self._resolve, give_back=_nothing)
         self._admits = Batcher(dsn, ADMIT, admits, room=ROOM)
         self._settles = Batcher(dsn, SETTLE, settles)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
         self._settled = asyncio.Event()  # for those who wait for room
 
     def start(self) -> None:
         """Start both batchers."""
         for batcher in (self._admits, self._settles):
-            self._hold(batcher.run())
+            self._run(batcher)
 
     async def stop(self, *, within: float) -> None:
         """Wait until everything asked is answered, at most `within` seconds, then stop."""
@@ -121,6 +122,7 @@ class Money:
                 await self._settles.idle.wait()
         except TimeoutError:
             logger.warning("ledger.unfinished", extra={"settles": len(self._settles)})
+        self._is_stopped = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -214,11 +216,18 @@ class Money:
         self._settled.set()
         self._settled.clear()  # whoever waited is awake; the next one waits for the next settle
 
-    def _hold(self, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work)
+    def _run(self, batcher: Batcher) -> None:
+        """Run a batcher for as long as this process; a fault costs the batch that met it."""
+        task = asyncio.get_running_loop().create_task(batcher.run())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        task.add_done_callback(lambda done: self._ended(done, batcher))
+
+    def _ended(self, task: "asyncio.Task[None]", batcher: Batcher) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("ledger.batcher_failed", exc_info=error)
+            if not self._is_stopped:
+                self._run(batcher)
 
 
 def _nothing(items: Any) -> None:
