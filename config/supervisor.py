@@ -44,7 +44,7 @@ class Supervisor:
         self.processes: list[Child] = []
         self.background: list[Child] = []
         self.listener: socket.socket | None = None
-        self._hurry = False
+        self._hurry = self._is_asked_to_stop = False
 
     def start_servers(self) -> None:
         """Start the embedded servers that no setting replaces."""
@@ -159,10 +159,16 @@ class Supervisor:
         finally:
             connection.close()
 
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Stop as soon as possible; remembered, for an exception inside a fork's hook is lost."""
+        self._is_asked_to_stop = True
+        raise KeyboardInterrupt
+
     def _watch(self) -> None:
-        while True:
+        while not self._is_asked_to_stop:
             self._heal()
             time.sleep(0.2)
+        raise KeyboardInterrupt
 
     def _heal(self) -> None:
         servers = self.servers.children if self.servers else []
@@ -222,17 +228,15 @@ def bring_up(folder: DataFolder) -> int:
 @contextmanager
 def supervised(folder: DataFolder) -> Iterator[Supervisor]:
     """Give a supervisor that stops everything in order when the block ends or a signal asks for it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)  # by name: a shell's background jobs ignore SIGINT
     supervisor = Supervisor(folder)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(
+            number, supervisor.interrupt
+        )  # by name: a shell's background jobs ignore SIGINT
     try:
         yield supervisor
     finally:
         supervisor.stop()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:

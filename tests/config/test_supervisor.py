@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from config.data_folder import DataFolder
+from config.supervisor import Supervisor
 from tests.servers import ROOT
 
 pytestmark = pytest.mark.concurrency
@@ -108,6 +110,15 @@ def test_the_port_outlives_a_server_process(instance: Instance) -> None:
     os.kill(killed, signal.SIGKILL)
 
     assert all(instance.answers() for _ in range(20))
+
+
+def test_a_signal_that_a_fork_swallowed_still_stops(tmp_path: Path) -> None:
+    supervisor = Supervisor(DataFolder(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        supervisor.interrupt(signal.SIGTERM, None)  # lost, as within a hook of os.fork
+
+    with pytest.raises(KeyboardInterrupt):
+        supervisor._watch()
 
 
 def test_sigterm_stops_everything_in_order(instance: Instance) -> None:
