@@ -157,7 +157,7 @@ class Basis(models.TextChoices):
 class Unit(models.TextChoices):
     """What a threshold is measured in."""
 
-    # xgettext:no-python-format
+    # xgettext:no-python-format  # noqa: ERA001  read by xgettext
     PERCENT = "percent", _("% of the limit")
     USD = "usd", _("USD")
 
