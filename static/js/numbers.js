@@ -17,5 +17,5 @@ export function short(value) {
   const size = Math.abs(value);
   if (size >= 1e6) return `${briefly.format(value / 1e6)} M`;
   if (size >= 1e4) return `${briefly.format(value / 1e3)} k`;
-  return (size !== 0 && size < 0.01 ? finely : plainly).format(value);
+  return (size !== 0 && size < 1 ? finely : plainly).format(value);
 }
