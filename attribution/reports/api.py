@@ -1,5 +1,6 @@
 """Costs as JSON: the numbers of the pages, for people's scripts and for programs."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -48,9 +49,9 @@ class CostsView(JsonView):
 
         return self.for_anyone(request, work)
 
+    @abstractmethod
     def told(self, asker: Asker, query: QueryDict, at: datetime) -> Any:
         """Return the answer."""
-        raise NotImplementedError
 
 
 class Analytics(CostsView):
