@@ -1,5 +1,6 @@
 """Collects the models of the package's rooms."""
 
+from attribution.approvals.models import ApprovalRequest
 from attribution.audit.models import AuditEntry, AuditSeal
 from attribution.ledger.models import (
     AccountingPeriod,
@@ -14,6 +15,7 @@ from attribution.usage.models import Attempt, PromptFingerprint, UsageRecord
 
 __all__ = [
     "AccountingPeriod",
+    "ApprovalRequest",
     "Attempt",
     "AuditEntry",
     "AuditSeal",

@@ -3,6 +3,7 @@
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
 from budgets.notifications.models import Notification
+from budgets.plans.models import BudgetPlan
 from budgets.reservations.models import (
     BoundBreach,
     Idempotency,
@@ -16,6 +17,7 @@ __all__ = [
     "BoundBreach",
     "Budget",
     "BudgetPeriod",
+    "BudgetPlan",
     "Idempotency",
     "IngestedEvent",
     "LimitVersion",

@@ -42,6 +42,17 @@ class Organization(models.Model):
     anomaly_call_usd = models.DecimalField(
         _("a call is unusual above (USD)"), max_digits=24, decimal_places=12, default="0.10"
     )
+    raise_needs_approval_above = models.DecimalField(
+        _("a second person approves a raise above (USD)"),
+        max_digits=24,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_(
+            "Of a budget's limit, within one period, or for a while. Empty: nobody is asked."
+        ),
+    )
     fail_open_when_db_down = models.BooleanField(
         _("serve keys without hard budgets while the database is away"), default=False
     )

@@ -302,4 +302,28 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(condition=models.Q(('cleared_at', None)), fields=('organization', 'model', 'wire_format'), name='bound_breach_open')],
             },
         ),
+        migrations.CreateModel(
+            name='BudgetPlan',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('kind', models.CharField(choices=[('import', 'file'), ('copy', 'copy of the last period')], max_length=16, verbose_name='kind')),
+                ('source', models.CharField(blank=True, default='', max_length=200, verbose_name='file')),
+                ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
+                ('steps', models.JSONField()),
+                ('state_digest', models.CharField(max_length=64)),
+                ('made_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('applied_at', models.DateTimeField(null=True)),
+                ('applied_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('made_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),
+            ],
+            options={
+                'verbose_name': 'budget plan',
+                'verbose_name_plural': 'budget plans',
+                'db_table': 'budget_plan',
+                'abstract': False,
+                'base_manager_name': 'objects',
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('applied_at', None), ('applied_by', None)), models.Q(('applied_at__isnull', False), ('applied_by__isnull', False)), _connector='OR'), name='budget_plan_applied_whole')],
+            },
+        ),
     ]

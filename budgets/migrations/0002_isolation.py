@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
         TenantTable("budget", ledger="SELECT"),
         TenantTable("limit_version", references={"budget_id": "budget"}, app="SELECT, INSERT", ledger="SELECT"),
         TenantTable("threshold", references={"budget_id": "budget"}, ledger="SELECT"),
+        TenantTable("budget_plan", app="SELECT, INSERT, UPDATE (applied_by_id, applied_at)"),
         TenantTable("budget_period", references={"budget_id": "budget"}, app="SELECT", ledger="SELECT, INSERT, UPDATE"),
         TenantTable("alert", references={"budget_period_id": "budget_period"}, app="SELECT", ledger="SELECT, INSERT"),
         TenantTable("notification", ledger="SELECT, INSERT"),

@@ -1,0 +1,1 @@
+"""Many budgets at once: sheets to fill in, imports and copies, previewed and then applied."""
