@@ -27,7 +27,8 @@ WITH done AS (
     audio_cache_read_tokens = coalesce(i.audio_cache_read_tokens, 0),
     audio_output_tokens = coalesce(i.audio_output_tokens, 0),
     provider = coalesce(i.provider, u.provider), upstream_id = coalesce(i.upstream_id, u.upstream_id),
-    model_billed = coalesce(i.model_billed, u.model_billed), service_tier = coalesce(i.service_tier, u.service_tier),
+    model_billed = coalesce(i.model_billed, u.model_billed), provider_model = coalesce(i.provider_model, u.provider_model),
+    service_tier = coalesce(i.service_tier, u.service_tier),
     price_version = coalesce(i.price_version, u.price_version), attempts = coalesce(i.attempts, u.attempts),
     upstream_request_id = coalesce(i.upstream_request_id, u.upstream_request_id),
     http_status = coalesce(i.http_status, u.http_status), error_code = coalesce(i.error_code, u.error_code),
@@ -37,7 +38,7 @@ WITH done AS (
     id uuid, state text, cost numeric(24,12), cost_source text, is_estimated boolean, lines jsonb, usage jsonb,
     input_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint, cache_write_1h_tokens bigint,
     output_tokens bigint, reasoning_tokens bigint, audio_input_tokens bigint, audio_cache_read_tokens bigint,
-    audio_output_tokens bigint, provider text, upstream_id uuid, model_billed text, service_tier text,
+    audio_output_tokens bigint, provider text, upstream_id uuid, model_billed text, provider_model text, service_tier text,
     price_version bigint, attempts int, upstream_request_id text, http_status int, error_code text,
     first_byte_ms int, total_ms int, reason text, actor_id uuid)
   JOIN unnest(moved, p_was) AS m(id, was) ON m.id = i.id

@@ -123,6 +123,30 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Block',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('kind', models.CharField(choices=[('organization', 'the organization'), ('cost_center', 'cost center'), ('api_key', 'API key')], max_length=16, verbose_name='kind')),
+                ('target_id', models.UUIDField()),
+                ('target_name', models.CharField(max_length=192, verbose_name='what is blocked')),
+                ('reason', models.CharField(max_length=500, verbose_name='reason')),
+                ('is_cut', models.BooleanField(default=False, verbose_name='calls under way were cut')),
+                ('blocked_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='blocked')),
+                ('lifted_at', models.DateTimeField(null=True, verbose_name='unblocked')),
+                ('blocked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('lifted_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),
+            ],
+            options={
+                'verbose_name': 'block',
+                'verbose_name_plural': 'blocks',
+                'db_table': 'block',
+                'abstract': False,
+                'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(condition=models.Q(('lifted_at', None)), fields=('organization', 'kind', 'target_id'), name='block_standing_key')],
+            },
+        ),
+        migrations.CreateModel(
             name='AuditSeal',
             fields=[
                 ('id', models.UUIDField(help_text='the id of the sealed entry', primary_key=True, serialize=False)),
@@ -289,6 +313,7 @@ class Migration(migrations.Migration):
                 ('upstream_id', models.UUIDField(null=True)),
                 ('model_requested', models.TextField(default='', verbose_name='requested model')),
                 ('model_billed', models.TextField(default='', verbose_name='billed model')),
+                ('provider_model', models.TextField(default='')),
                 ('service_tier', models.TextField(default='')),
                 ('wire_format', models.TextField(default='')),
                 ('is_stream', models.BooleanField(default=False)),
@@ -454,6 +479,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='usagerecord',
             index=models.Index(condition=models.Q(('cost', None), ('state', 'settled')), fields=['organization', 'id'], name='usage_record_unpriced'),
+        ),
+        migrations.AddIndex(
+            model_name='usagerecord',
+            index=models.Index(condition=models.Q(('refusal__isnull', False)), fields=['organization', 'id'], name='usage_record_refused'),
         ),
         migrations.AddConstraint(
             model_name='usagerecord',

@@ -86,6 +86,7 @@ class UsageRecord(TenantModel):
     upstream_id = models.UUIDField(null=True)
     model_requested = models.TextField(_("requested model"), default="")
     model_billed = models.TextField(_("billed model"), default="")
+    provider_model = models.TextField(default="")  # what the target was asked for by
     service_tier = models.TextField(default="")
     wire_format = models.TextField(default="")
     is_stream = models.BooleanField(default=False)
@@ -141,6 +142,11 @@ class UsageRecord(TenantModel):
                 fields=["organization", "id"],
                 condition=models.Q(state="settled", cost=None),
                 name="usage_record_unpriced",
+            ),
+            models.Index(
+                fields=["organization", "id"],
+                condition=models.Q(refusal__isnull=False),
+                name="usage_record_refused",
             ),
         ]
 

@@ -211,6 +211,7 @@ class BudgetPeriod(TenantModel):
     spent = models.DecimalField(_("spent"), max_digits=24, decimal_places=12, default=0)
     held = models.DecimalField(_("held"), max_digits=24, decimal_places=12, default=0)
     uncertain = models.DecimalField(_("uncertain"), max_digits=24, decimal_places=12, default=0)
+    filters = models.JSONField(null=True)  # the budget's; None without any: then every call counts
     sealed_at = models.DateTimeField(null=True)
 
     class Meta(TenantModel.Meta):

@@ -63,6 +63,7 @@ class Migration(migrations.Migration):
                 ('spent', models.DecimalField(decimal_places=12, default=0, max_digits=24, verbose_name='spent')),
                 ('held', models.DecimalField(decimal_places=12, default=0, max_digits=24, verbose_name='held')),
                 ('uncertain', models.DecimalField(decimal_places=12, default=0, max_digits=24, verbose_name='uncertain')),
+                ('filters', models.JSONField(null=True)),
                 ('sealed_at', models.DateTimeField(null=True)),
                 ('budget', attribution.isolation.scoped.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='budgets.budget')),
                 ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),

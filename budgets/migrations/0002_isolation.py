@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         TenantTable("notification", ledger="SELECT, INSERT"),
         TenantTable("bound_breach", app="SELECT, UPDATE", ledger="SELECT, INSERT"),
         TenantTable("rerating", app="SELECT, INSERT, UPDATE"),
-        TenantTable("reservation", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
+        TenantTable("reservation", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE", is_hot=True),
         TenantTable("idempotency", app="SELECT", ledger="SELECT, INSERT, DELETE", is_hot=True),
         LedgerOnly("budget_period"),
         LedgerOnly("reservation"),

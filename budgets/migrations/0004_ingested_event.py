@@ -24,6 +24,6 @@ class Migration(migrations.Migration):
             options={"db_table": "ingested_event", "abstract": False, "base_manager_name": "objects"},
         ),
         TenantTable("ingested_event", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
-        InstallSQL("attribution/ledger/record.sql", "e915bae316a643a5"),
+        InstallSQL("attribution/ledger/record.sql", "f2a3ac5dae2ee51a"),
         InstallSQL("budgets/reservations/ingest.sql", "89f0c90737c3e156"),
     ]
