@@ -10,7 +10,14 @@ from attribution.ledger.models import (
     RollupWatermark,
 )
 from attribution.prices.models import Price, PriceDecision, PriceProposal
-from attribution.tenancy.models import CostCenter, Department, Membership, Organization, User
+from attribution.tenancy.models import (
+    Block,
+    CostCenter,
+    Department,
+    Membership,
+    Organization,
+    User,
+)
 from attribution.usage.models import Attempt, PromptFingerprint, UsageRecord
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "AuditSeal",
+    "Block",
     "CostCenter",
     "Department",
     "LatencyRollup",

@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
         TenantTable("department", references={"parent_id": "department"}, ledger="SELECT"),
         TenantTable("cost_center", references={"department_id": "department"}, ledger="SELECT"),
         TenantTable("membership", references={"department_id": "department"}, ledger="SELECT"),
+        TenantTable("block", app="SELECT, INSERT, UPDATE", ledger="SELECT"),
         TenantTable("approval_request", app="SELECT, INSERT, UPDATE (decision, decided_by_id, decided_at, note)"),
         TenantTable("audit_entry", app="SELECT, INSERT"),
         TenantTable("audit_seal", app="SELECT, INSERT"),

@@ -182,6 +182,44 @@ class CostCenter(TenantModel):
         return f"{self.code} · {self.name}"
 
 
+class BlockedKind(models.TextChoices):
+    """What the kill switch stops."""
+
+    ORGANIZATION = "organization", _("the organization")
+    COST_CENTER = "cost_center", _("cost center")
+    API_KEY = "api_key", _("API key")
+
+
+class Block(TenantModel):
+    """The kill switch, thrown over a key, a cost center or the organization until it is lifted."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=16, choices=BlockedKind.choices)
+    target_id = models.UUIDField()  # of a key its lineage: a new secret escapes no block
+    target_name = models.CharField(_("what is blocked"), max_length=192)
+    reason = models.CharField(_("reason"), max_length=500)
+    is_cut = models.BooleanField(_("calls under way were cut"), default=False)
+    blocked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    blocked_at = models.DateTimeField(_("blocked"), default=timezone.now)
+    lifted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    lifted_at = models.DateTimeField(_("unblocked"), null=True)
+
+    class Meta(TenantModel.Meta):
+        db_table = "block"
+        verbose_name = _("block")
+        verbose_name_plural = _("blocks")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "kind", "target_id"],
+                condition=models.Q(lifted_at=None),
+                name="block_standing_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.target_name
+
+
 class Membership(TenantModel):
     """A person in an organization: their role, and the department they are narrowed to."""
 
