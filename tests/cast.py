@@ -11,7 +11,15 @@ from attribution.audit.models import AuditEntry
 from attribution.isolation.transaction import tenant
 from attribution.ledger.models import LedgerEntry
 from attribution.prices.models import Price
-from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
+from attribution.tenancy.models import (
+    Block,
+    CostCenter,
+    Department,
+    Membership,
+    Organization,
+    Role,
+    User,
+)
 from budgets.alerts.models import Alert
 from budgets.limits.models import Budget
 from budgets.reservations.models import BoundBreach, Rerating
@@ -19,6 +27,7 @@ from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
 from tests.factories import (
+    make_block,
     make_budget,
     make_call,
     make_cost_center,
@@ -52,6 +61,7 @@ class Cast:
     key: ApiKey
     rate_limit: RateLimit
     rule: DowngradeRule
+    block: Block
     call_id: UUID
     entry_id: UUID
     audit_id: UUID
@@ -107,6 +117,7 @@ def make_cast(*, mark: str) -> Cast:
             rule=make_rule(
                 budget=budget, name=f"{mark} rule", asked_models=[f"{mark}-model"], to_model=mark
             ),
+            block=make_block(name=f"{mark} blocked"),
             call_id=call_id,
             entry_id=LedgerEntry.objects.get(usage_id=call_id).pk,
             audit_id=AuditEntry.objects.latest("at").pk,

@@ -16,7 +16,18 @@ from django.utils import timezone
 from attribution.audit.trail import SYSTEM
 from attribution.isolation.transaction import required, tenant
 from attribution.prices.models import Price
-from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
+from attribution.tenancy import blocks
+from attribution.tenancy.blocks import Target
+from attribution.tenancy.models import (
+    Block,
+    BlockedKind,
+    CostCenter,
+    Department,
+    Membership,
+    Organization,
+    Role,
+    User,
+)
 from budgets.limits import revisions
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from budgets.reservations.models import Rerating
@@ -161,6 +172,16 @@ def make_key(*, name: str = "", cost_center: CostCenter | None = None, **columns
 def make_rate_limit(*, cost_center: CostCenter | None = None, **limits: int) -> RateLimit:
     """Limit a cost center, or the organization."""
     return RateLimit.objects.create(cost_center=cost_center, **limits)
+
+
+def make_block(*, name: str = "", is_standing: bool = False) -> Block:
+    """Keep that a key nobody has was blocked, once or still."""
+    target = Target(BlockedKind.API_KEY, uuid.uuid4(), name or unique("blocked"))
+    at = timezone.now()
+    block = blocks.impose(target, reason=name or "it leaked", is_cut=False, by=SYSTEM, at=at)
+    if not is_standing:
+        blocks.lift(block, by=SYSTEM, at=at)
+    return block
 
 
 def make_rule(*, budget: Budget, name: str = "", **columns: Any) -> DowngradeRule:

@@ -57,6 +57,7 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "budgets_boundbreach": cast.breach_id,
         "budgets_rerating": cast.rerating.pk,
         "gateway_apikey": cast.key.pk,
+        "gateway_block": cast.block.pk,
         "gateway_ratelimit": cast.rate_limit.pk,
         "gateway_upstream": cast.upstream.pk,
         "gateway_route": cast.route.pk,
