@@ -2,6 +2,7 @@
 
 from attribution.approvals.models import ApprovalRequest
 from attribution.audit.models import AuditEntry, AuditSeal
+from attribution.insights.models import Anomaly
 from attribution.ledger.models import (
     AccountingPeriod,
     LatencyRollup,
@@ -22,6 +23,7 @@ from attribution.usage.models import Attempt, PromptFingerprint, UsageRecord
 
 __all__ = [
     "AccountingPeriod",
+    "Anomaly",
     "ApprovalRequest",
     "Attempt",
     "AuditEntry",

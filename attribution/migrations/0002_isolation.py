@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
         TenantTable("ledger_entry", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
         TenantTable("rollup", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE"),
         TenantTable("latency_rollup", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE"),
+        TenantTable("anomaly", references={"cost_center_id": "cost_center"}, app="SELECT, INSERT, UPDATE"),
         AppendOnly("ledger_entry"),
         LedgerOnly("usage_record"),
         LedgerOnly("attempt"),
@@ -68,6 +69,14 @@ class Migration(migrations.Migration):
             " coalesce(organization_id, '00000000-0000-0000-0000-000000000000') WITH =,"
             " provider WITH =, model WITH =, tstzrange(effective_from, effective_to) WITH &&)"
             " WHERE (status = 'approved')",
+            migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL(
+            "ALTER TABLE anomaly ADD CONSTRAINT anomaly_told_once EXCLUDE USING gist ("
+            " organization_id WITH =, coalesce(cost_center_id, '00000000-0000-0000-0000-000000000000') WITH =,"
+            " model WITH =, granularity WITH =,"
+            " coalesce(api_key_id, '00000000-0000-0000-0000-000000000000') WITH =,"
+            " tstzrange(starts_at, ends_at) WITH &&)",
             migrations.RunSQL.noop,
         ),
     ]

@@ -42,6 +42,38 @@ class Organization(models.Model):
     anomaly_call_usd = models.DecimalField(
         _("a call is unusual above (USD)"), max_digits=24, decimal_places=12, default="0.10"
     )
+    anomaly_deviation = models.DecimalField(
+        _("a day is unusual beyond (deviations)"),
+        max_digits=6,
+        decimal_places=2,
+        default="3",
+        validators=[MinValueValidator(0)],
+        help_text=_("Times the usual deviation of a cost center's days from what was expected."),
+    )
+    anomaly_share = models.DecimalField(
+        _("a day is unusual beyond (share of the expected)"),
+        max_digits=6,
+        decimal_places=4,
+        default="0.25",
+        validators=[MinValueValidator(0)],
+        help_text=_("0.25 is a quarter. The largest of the three limits counts."),
+    )
+    anomaly_least_usd = models.DecimalField(
+        _("a day is unusual beyond (USD)"),
+        max_digits=24,
+        decimal_places=12,
+        default="10",
+        validators=[MinValueValidator(0)],
+        help_text=_("Smaller differences are never an anomaly."),
+    )
+    anomaly_alert_usd = models.DecimalField(
+        _("people are told of an anomaly from (USD)"),
+        max_digits=24,
+        decimal_places=12,
+        default="50",
+        validators=[MinValueValidator(0)],
+        help_text=_("Of its impact, more or less; smaller ones only stand in the list."),
+    )
     raise_needs_approval_above = models.DecimalField(
         _("a second person approves a raise above (USD)"),
         max_digits=24,
