@@ -1,8 +1,11 @@
 """Collects the models of the package's rooms."""
 
 from budgets.alerts.models import Alert
-from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
-from budgets.notifications.models import Notification
+from budgets.forecasts.models import Forecast
+from budgets.channels.models import Channel
+from budgets.limits.amounts import BudgetOverride, LimitVersion
+from budgets.limits.models import Budget, BudgetPeriod, Threshold
+from budgets.notifications.models import Acknowledgement, Notification, Subscription
 from budgets.plans.models import BudgetPlan
 from budgets.reservations.models import (
     BoundBreach,
@@ -13,16 +16,21 @@ from budgets.reservations.models import (
 )
 
 __all__ = [
+    "Acknowledgement",
     "Alert",
     "BoundBreach",
     "Budget",
+    "BudgetOverride",
     "BudgetPeriod",
     "BudgetPlan",
+    "Forecast",
+    "Channel",
     "Idempotency",
     "IngestedEvent",
     "LimitVersion",
     "Notification",
     "Rerating",
     "Reservation",
+    "Subscription",
     "Threshold",
 ]

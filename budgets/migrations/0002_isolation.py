@@ -11,11 +11,18 @@ class Migration(migrations.Migration):
     operations = [
         TenantTable("budget", ledger="SELECT"),
         TenantTable("limit_version", references={"budget_id": "budget"}, app="SELECT, INSERT", ledger="SELECT"),
+        TenantTable("budget_override", references={"budget_id": "budget"}, app="SELECT, INSERT, UPDATE", ledger="SELECT"),
         TenantTable("threshold", references={"budget_id": "budget"}, ledger="SELECT"),
         TenantTable("budget_plan", app="SELECT, INSERT, UPDATE (applied_by_id, applied_at)"),
         TenantTable("budget_period", references={"budget_id": "budget"}, app="SELECT", ledger="SELECT, INSERT, UPDATE"),
         TenantTable("alert", references={"budget_period_id": "budget_period"}, app="SELECT", ledger="SELECT, INSERT"),
-        TenantTable("notification", ledger="SELECT, INSERT"),
+        TenantTable("forecast", references={"budget_period_id": "budget_period"}, ledger="SELECT"),
+        TenantTable("channel", references={"department_id": "department"}, app="SELECT, INSERT, UPDATE"),
+        TenantTable(
+            "notification", references={"place_id": "channel", "resends_id": "notification"}, ledger="SELECT, INSERT"
+        ),
+        TenantTable("subscription", app="SELECT, INSERT, UPDATE"),
+        TenantTable("acknowledgement", app="SELECT, INSERT"),
         TenantTable("bound_breach", app="SELECT, UPDATE", ledger="SELECT, INSERT"),
         TenantTable("rerating", app="SELECT, INSERT, UPDATE"),
         TenantTable("reservation", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE", is_hot=True),

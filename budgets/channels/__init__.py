@@ -1,0 +1,1 @@
+"""Where messages go beside people's own mail: shared mailboxes, chats, programs."""
