@@ -3,14 +3,16 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 
+from attribution import calendar
 from attribution.isolation.transaction import tenant
-from attribution.tenancy.models import Department, Role, User
+from attribution.tenancy.models import Department, Organization, Role, User
 from tests.factories import (
     make_budget,
     make_cost_center,
@@ -26,6 +28,8 @@ class Books:
     def __init__(self, connection: psycopg.Connection, organization_id: UUID) -> None:
         self.connection = connection
         self.organization_id = organization_id
+        with tenant(organization_id):
+            self.zone = ZoneInfo(Organization.objects.get(pk=organization_id).time_zone)
         self.connection.execute(
             "SELECT set_config('app.organization_id', %s, true), set_config('app.ledger', 'on', true)",
             [str(organization_id)],
@@ -45,18 +49,34 @@ class Books:
         waited_ms: int = 0,
     ) -> None:
         """Add one rollup row."""
-        self.connection.execute(
-            "INSERT INTO rollup (organization_id, facet, bucket, cost_center_id, provider, value, calls,"
-            " unpriced_calls, estimated_calls, usd_amount, uncertain_amount, input_tokens,"
-            " cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,"
-            " reasoning_tokens, audio_input_tokens, audio_cache_read_tokens, audio_output_tokens,"
-            " latency_sum_ms, latency_calls)"
-            " VALUES (%s, %s, %s, %s, '', %s, %s, %s, 0, %s, 0, %s, 0, 0, 0, 0, 0, 0, 0, 0, %s, %s)",
-            [
-                *(self.organization_id, facet, bucket, center, value, calls, unpriced),
-                *(Decimal(cost), tokens, waited_ms, calls if waited_ms else 0),
-            ],
-        )
+        model = value if facet == "model" else ""
+        for grain, named in self.grains(bucket):
+            self.connection.execute(
+                "INSERT INTO rollup (organization_id, grain, facet, bucket, cost_center_id, provider, model,"
+                " value, calls, unpriced_calls, estimated_calls, usd_amount, uncertain_amount, input_tokens,"
+                " cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,"
+                " reasoning_tokens, audio_input_tokens, audio_cache_read_tokens, audio_output_tokens,"
+                " latency_sum_ms, latency_calls)"
+                " VALUES (%s, %s, %s, %s, %s, '', %s, %s, %s, %s, 0, %s, 0, %s, 0, 0, 0, 0, 0, 0, 0, 0, %s, %s)"
+                " ON CONFLICT ON CONSTRAINT rollup_key DO UPDATE SET calls = rollup.calls + excluded.calls,"
+                " unpriced_calls = rollup.unpriced_calls + excluded.unpriced_calls,"
+                " usd_amount = rollup.usd_amount + excluded.usd_amount,"
+                " input_tokens = rollup.input_tokens + excluded.input_tokens,"
+                " latency_sum_ms = rollup.latency_sum_ms + excluded.latency_sum_ms,"
+                " latency_calls = rollup.latency_calls + excluded.latency_calls",
+                [
+                    *(self.organization_id, grain, facet, named, center, model, value),
+                    *(calls, unpriced, Decimal(cost), tokens),
+                    *(waited_ms, calls if waited_ms else 0),
+                ],
+            )
+
+    def grains(self, bucket: datetime) -> list[tuple[str, datetime]]:
+        """Return every grain with the bucket that an hour's is part of."""
+        day = calendar.local_day(bucket, self.zone)
+        dates = (("day", day), ("month", calendar.month_start(day)))
+        names = [(grain, datetime.combine(date, time.min, UTC)) for grain, date in dates]
+        return [("hour", bucket), *names]
 
     def latencies(self, bucket: datetime, durations: list[int], *, model: str = "gpt-4.1") -> None:
         """Add calls of these durations, in milliseconds, to histogram and sums."""
@@ -64,11 +84,13 @@ class Books:
             math.ceil(round(math.log(ms) / math.log(1.04), 9)) if ms > 1 else 0 for ms in durations
         ]
         for step in set(steps):
-            self.connection.execute(
-                "INSERT INTO latency_rollup (organization_id, bucket, provider, model, step, calls)"
-                " VALUES (%s, %s, '', %s, %s, %s)",
-                [self.organization_id, bucket, model, step, steps.count(step)],
-            )
+            for grain, named in self.grains(bucket):
+                self.connection.execute(
+                    "INSERT INTO latency_rollup (organization_id, grain, bucket, provider, model, step, calls)"
+                    " VALUES (%s, %s, %s, '', %s, %s, %s) ON CONFLICT ON CONSTRAINT latency_rollup_key"
+                    " DO UPDATE SET calls = latency_rollup.calls + excluded.calls",
+                    [self.organization_id, grain, named, model, step, steps.count(step)],
+                )
         self.rollup(bucket, value=model, calls=len(durations), waited_ms=sum(durations))
 
     def budget(

@@ -133,18 +133,31 @@ class Facet(models.TextChoices):
     ENVIRONMENT = "environment", _("environment")
 
 
-class Rollup(TenantModel):
-    """Sums of the ledger per bucket, facet, cost center and value; may be deleted and rebuilt.
+class Grain(models.TextChoices):
+    """How long the bucket of a rollup row is; every grain holds the whole ledger."""
 
-    `value` is the facet's value: the billed model (with its provider in `provider`), user, key id,
-    feature, path, prompt (name, else fingerprint in hex) or environment.
+    HOUR = "hour", _("hour")
+    DAY = "day", _("day")
+    MONTH = "month", _("month")
+
+
+class Rollup(TenantModel):
+    """Sums of the ledger per bucket, facet, cost center, model and value; may be deleted and rebuilt.
+
+    `bucket` is the instant at which an hour begins; of a day or month, which are the organization's
+    own, its first date at 00:00 UTC: a name that no daylight saving moves. `value` is the facet's
+    value: the billed model, user, key id, feature, path, prompt (name, else fingerprint in hex) or
+    environment. Provider and model stand in every facet, since there are few of them.
     """
 
     id = models.BigAutoField(primary_key=True)
+    grain = models.TextField(choices=Grain.choices)
     facet = models.TextField(choices=Facet.choices)
     bucket = models.DateTimeField()
     cost_center_id = models.UUIDField(null=True)
+    department_id = models.UUIDField(null=True)
     provider = models.TextField(default="")
+    model = models.TextField(default="")
     value = models.TextField(default="")
     calls = models.BigIntegerField(default=0)
     unpriced_calls = models.BigIntegerField(default=0)
@@ -169,7 +182,10 @@ class Rollup(TenantModel):
         verbose_name_plural = _("rollups")
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "facet", "bucket", "cost_center_id", "provider", "value"],
+                fields=[
+                    *("organization", "grain", "facet", "bucket", "cost_center_id"),
+                    *("department_id", "provider", "model", "value"),
+                ],
                 name="rollup_key",
                 nulls_distinct=False,
             ),
@@ -187,8 +203,10 @@ class LatencyRollup(TenantModel):
     """
 
     id = models.BigAutoField(primary_key=True)
+    grain = models.TextField(choices=Grain.choices)
     bucket = models.DateTimeField()
     cost_center_id = models.UUIDField(null=True)
+    department_id = models.UUIDField(null=True)
     provider = models.TextField(default="")
     model = models.TextField(default="")
     step = models.SmallIntegerField()
@@ -200,7 +218,10 @@ class LatencyRollup(TenantModel):
         verbose_name_plural = _("latency rollups")
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "bucket", "cost_center_id", "provider", "model", "step"],
+                fields=[
+                    *("organization", "grain", "bucket", "cost_center_id"),
+                    *("department_id", "provider", "model", "step"),
+                ],
                 name="latency_rollup_key",
                 nulls_distinct=False,
             ),

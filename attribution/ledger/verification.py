@@ -46,7 +46,7 @@ SELECT e.id AS entry, e.usage_id AS call, e.usd_amount AS amount FROM ledger_ent
    AND e.usage_id >= uuid7_floor(clock_timestamp() - make_interval(days => o.retention_days))
  LIMIT %(most)s
 """
-# Every facet of the rollups against the entries up to the watermark, exactly.
+# Every facet and grain of the rollups against the entries up to the watermark, exactly.
 ROLLUPS = """
 WITH entry AS (
   SELECT coalesce(sum(e.usd_amount) FILTER (WHERE e.account = 'spent'), 0) AS spent,
@@ -57,12 +57,13 @@ WITH entry AS (
     FROM ledger_entry e JOIN rollup_watermark w ON e.xid < w.xid
    WHERE e.organization_id = %(organization)s),
 facet AS (
-  SELECT f.facet, coalesce(sum(r.usd_amount), 0) AS spent, coalesce(sum(r.uncertain_amount), 0) AS uncertain,
+  SELECT f.facet, g.grain, coalesce(sum(r.usd_amount), 0) AS spent, coalesce(sum(r.uncertain_amount), 0) AS uncertain,
          coalesce(sum(r.calls), 0) AS calls, coalesce(sum(r.input_tokens), 0) AS input,
          coalesce(sum(r.output_tokens), 0) AS output
     FROM unnest(ARRAY['model', 'user', 'key', 'feature', 'path', 'prompt', 'environment']) f(facet)
-    LEFT JOIN rollup r ON r.organization_id = %(organization)s AND r.facet = f.facet GROUP BY 1)
-SELECT f.facet, e.spent AS ledger, f.spent AS rollup, e.uncertain AS ledger_uncertain,
+    CROSS JOIN unnest(ARRAY['hour', 'day', 'month']) g(grain)
+    LEFT JOIN rollup r ON r.organization_id = %(organization)s AND r.facet = f.facet AND r.grain = g.grain GROUP BY 1, 2)
+SELECT f.facet, f.grain, e.spent AS ledger, f.spent AS rollup, e.uncertain AS ledger_uncertain,
        f.uncertain AS rollup_uncertain, e.calls AS ledger_calls, f.calls AS rollup_calls
   FROM facet f, entry e
  WHERE (f.spent, f.uncertain, f.calls, f.input, f.output) <> (e.spent, e.uncertain, e.calls, e.input, e.output)

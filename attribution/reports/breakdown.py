@@ -1,16 +1,15 @@
 """Costs by any of the dimensions that rollups tell apart, per group and interval: what the JSON API shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from django.db.models import Model, QuerySet, Sum
-from django.db.models.functions import Trunc
 
 from attribution import money
-from attribution.ledger.models import Facet
+from attribution.ledger.models import Facet, Grain
 from attribution.reports import latency, spend
 from attribution.reports.filters import FilterError, Filters
 from attribution.usage.models import TOKEN_CLASSES
@@ -65,6 +64,11 @@ class Question:
         return FACETS[names[0]][0] if names else Facet.MODEL
 
     @property
+    def finest(self) -> Grain:
+        """Return the coarsest rollup rows that tell the intervals apart."""
+        return Grain(self.interval) if self.interval else Grain.MONTH
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns of the groups, in order."""
         return tuple(
@@ -117,10 +121,16 @@ class Row:
 def read(filters: Filters, question: Question) -> list[Row]:
     """Return every group that has calls, the dearest first; intervals in order of time."""
     names = [*question.columns, *(["interval"] if question.interval else [])]
-    rows = spend.rows(filters, question.facet).filter(**question.conditions)
+    rows = spend.rows(filters, question.facet, finest=question.finest).filter(**question.conditions)
     found = _found(_cut(rows, filters, question), names)
     shares = _percentiles(filters, question, names)
     told = [_row(row, question, shares, tuple(row[name] for name in names)) for row in found]
+    told = [
+        replace(row, starts_at=latency.instant(row.starts_at, filters.range))
+        if row.starts_at is not None
+        else row
+        for row in told
+    ]
     return sorted(told, key=_rank)
 
 
@@ -148,8 +158,8 @@ def _cut(rows: "QuerySet[M]", filters: Filters, question: Question) -> "QuerySet
     """Cut the rows into intervals of the organization's own hours, days or months."""
     if not question.interval:
         return rows
-    interval = Trunc("bucket", question.interval, tzinfo=filters.range.zone)
-    return cast("QuerySet[M]", rows.annotate(interval=interval))
+    cut = latency.interval(question.interval, filters.range)
+    return cast("QuerySet[M]", rows.annotate(interval=cut))
 
 
 def _sums() -> dict[str, Sum]:
@@ -165,7 +175,7 @@ def _percentiles(
     """Return p50 and p95 per group; only models have histograms."""
     if question.facet != Facet.MODEL:
         return {"p50": {}, "p95": {}}
-    rows = latency.histogram(filters).filter(
+    rows = latency.histogram(filters, finest=question.finest).filter(
         **{name.replace("value", "model"): kept for name, kept in question.conditions.items()}
     )
     group = [LATENCY.get(name, name) for name in names]

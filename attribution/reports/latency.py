@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import DecimalField, F, Func, Q, QuerySet, RowRange, Sum, Window
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Trunc
 
-from attribution.ledger.models import Facet, LatencyRollup, Rollup
-from attribution.reports.filters import Filters
+from attribution import calendar
+from attribution.ledger.models import Facet, Grain, LatencyRollup, Rollup
+from attribution.reports import spend, tiles
+from attribution.reports.filters import Filters, Range
 
 STEP = Decimal("1.04")
 HALF = Decimal("0.5")
@@ -47,22 +50,23 @@ def middle(step: int) -> Decimal:
 
 def by_model(filters: Filters, *, models: int) -> list[Latency]:
     """Return average and p95 per hour, or per day of a long range, of the most called models."""
-    timed = _timed(filters)
-    kept = {row["value"] for row in _most_called(timed, models)}
-    kind = "hour" if filters.range.is_hourly else "day"
-    interval = Trunc("bucket", kind, tzinfo=filters.range.zone)
-    steps = histogram(filters).filter(model__in=kept).annotate(interval=interval)
+    chosen = filters.range
+    grain = Grain.HOUR if chosen.is_hourly else Grain.DAY
+    timed = _timed(filters, grain)
+    kept = {row["value"] for row in _most_called(filters, models)}
+    cut = interval(grain, chosen)
+    steps = histogram(filters, finest=grain).filter(model__in=kept).annotate(interval=cut)
     p95 = percentiles(steps, ["interval", "model"], P95)
     rows = (
         timed.filter(value__in=kept)
-        .annotate(interval=interval)
+        .annotate(interval=cut)
         .values("interval", "value")
         .annotate(counted=Sum("latency_calls"), waited=Sum("latency_sum_ms"))
         .order_by("interval", "value")
     )
     return [
         Latency(
-            starts_at=row["interval"],
+            starts_at=instant(row["interval"], chosen),
             model=row["value"],
             calls=row["counted"],
             average_ms=Decimal(row["waited"]) / row["counted"],
@@ -72,11 +76,21 @@ def by_model(filters: Filters, *, models: int) -> list[Latency]:
     ]
 
 
-def histogram(filters: Filters) -> QuerySet[LatencyRollup]:
+def interval(name: str, chosen: Range) -> Combinable:
+    """Return the expression of the hour, or of the local day or month, that a rollup row is in."""
+    if name == Grain.HOUR:
+        return Trunc("bucket", "hour", tzinfo=chosen.zone)
+    return tiles.local_date(name, chosen.zone)
+
+
+def instant(starts: date, chosen: Range) -> datetime:
+    """Return the instant at which an interval begins: an hour is one, a date names a local day."""
+    return starts if isinstance(starts, datetime) else calendar.day_start(starts, chosen.zone)
+
+
+def histogram(filters: Filters, *, finest: Grain = Grain.MONTH) -> QuerySet[LatencyRollup]:
     """Return how many calls of the range and the cost centers took how long."""
-    rows = LatencyRollup.objects.filter(
-        bucket__gte=filters.range.starts_at, bucket__lt=filters.range.ends_at
-    )
+    rows = LatencyRollup.objects.filter(tiles.condition(filters.range, finest=finest))
     chosen = filters.cost_center_ids
     return rows if chosen is None else rows.filter(cost_center_id__in=chosen)
 
@@ -103,20 +117,14 @@ def percentiles(
     return {tuple(row[name] for name in group): middle(row["step"]) for row in found}
 
 
-def _timed(filters: Filters) -> QuerySet[Rollup]:
-    rows = Rollup.objects.filter(
-        facet=Facet.MODEL,
-        bucket__gte=filters.range.starts_at,
-        bucket__lt=filters.range.ends_at,
-        latency_calls__gt=0,
-    )
-    chosen = filters.cost_center_ids
-    return rows if chosen is None else rows.filter(cost_center_id__in=chosen)
+def _timed(filters: Filters, finest: Grain) -> QuerySet[Rollup]:
+    return spend.rows(filters, Facet.MODEL, finest=finest).filter(latency_calls__gt=0)
 
 
-def _most_called(timed: QuerySet[Rollup], models: int) -> QuerySet[Any, Any]:
+def _most_called(filters: Filters, models: int) -> QuerySet[Any, Any]:
     return (
-        timed.values("value")
+        _timed(filters, Grain.MONTH)
+        .values("value")
         .annotate(counted=Sum("latency_calls"))
         .order_by("-counted", "value")[:models]
     )

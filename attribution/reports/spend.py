@@ -7,10 +7,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import F, Max, QuerySet, Sum
-from django.db.models.functions import TruncDate
 
-from attribution import calendar
-from attribution.ledger.models import Facet, Rollup
+from attribution.ledger.models import Facet, Grain, Rollup
+from attribution.reports import tiles
 from attribution.reports.filters import Filters
 from attribution.usage.models import TOKEN_CLASSES
 
@@ -71,8 +70,8 @@ def totals(filters: Filters) -> Totals:
 def by_day(filters: Filters) -> list[DayCost]:
     """Return cost per local day and cost center, oldest first."""
     found = (
-        rows(filters, Facet.MODEL)
-        .annotate(day=TruncDate("bucket", tzinfo=filters.range.zone))
+        rows(filters, Facet.MODEL, finest=Grain.DAY)
+        .annotate(day=tiles.local_date("day", filters.range.zone))
         .values("day", "cost_center_id")
         .annotate(cost=Sum("usd_amount"), counted=Sum("calls"))
         .order_by("day", "cost_center_id")
@@ -110,15 +109,18 @@ def top_users(filters: Filters, *, limit: int) -> list[UserCost]:
 
 def last_day(filters: Filters) -> date | None:
     """Return the newest local day with a call in these cost centers, whatever the range."""
-    every = _within(Rollup.objects.filter(facet=Facet.MODEL), filters)
+    every = _within(Rollup.objects.filter(facet=Facet.MODEL, grain=Grain.DAY), filters)
     newest = every.aggregate(newest=Max("bucket"))["newest"]
-    return calendar.local_day(newest, filters.range.zone) if newest else None
+    return newest.date() if newest else None
 
 
-def rows(filters: Filters, facet: Facet) -> QuerySet[Rollup]:
-    """Return the rollups of the range and the cost centers, told apart by one facet."""
-    bounds = {"bucket__gte": filters.range.starts_at, "bucket__lt": filters.range.ends_at}
-    return _within(Rollup.objects.filter(facet=facet, **bounds), filters)
+def rows(filters: Filters, facet: Facet, *, finest: Grain = Grain.MONTH) -> QuerySet[Rollup]:
+    """Return the rollups of the range and the cost centers, told apart by one facet.
+
+    No row is coarser than `finest`; with the default they may only be summed over the whole range.
+    """
+    bounds = tiles.condition(filters.range, finest=finest)
+    return _within(Rollup.objects.filter(bounds, facet=facet), filters)
 
 
 def _user(row: Mapping[str, object]) -> UserCost:

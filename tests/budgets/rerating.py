@@ -106,5 +106,9 @@ def rolled_up(organization: UUID) -> list[dict[str, Any]]:
     """Return the rollups that say something."""
     with tenant(organization):
         names = [f.attname for f in Rollup._meta.concrete_fields if f.attname != "id"]
-        rows = list(Rollup.objects.order_by("facet", "bucket", "provider", "value").values(*names))
+        rows = list(
+            Rollup.objects.order_by(
+                "grain", "facet", "bucket", "provider", "model", "value"
+            ).values(*names)
+        )
     return [row for row in rows if any(v for k, v in row.items() if k.endswith(("s", "amount")))]

@@ -8,7 +8,7 @@ import pytest
 
 from attribution.isolation.transaction import tenant
 from attribution.ledger import rollups
-from attribution.ledger.models import Facet, LatencyRollup, Rollup
+from attribution.ledger.models import Facet, Grain, LatencyRollup, Rollup
 from tests.concurrency.store import World, make_world, resolve, settled
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.usefixtures("committed")]
@@ -29,7 +29,7 @@ def by_model(world: World) -> dict[tuple[str, str], tuple[object, ...]]:
     """Return spent, uncertain, calls, unpriced and estimated calls of each model that has any."""
     names = ("usd_amount", "uncertain_amount", "calls", "unpriced_calls", "estimated_calls")
     with tenant(world.organization_id):
-        found = Rollup.objects.filter(facet=Facet.MODEL)
+        found = Rollup.objects.filter(facet=Facet.MODEL, grain=Grain.DAY)
         figures = {(row.provider, row.value): row for row in found}
     return {
         key: tuple(getattr(row, name) for name in names)

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 def rolled_up(world: World) -> Decimal:
     with tenant(world.organization_id):
-        amounts = Rollup.objects.filter(facet="model").values_list("usd_amount", flat=True)
+        amounts = Rollup.objects.filter(facet="model", grain="hour").values_list(
+            "usd_amount", flat=True
+        )
         return sum(amounts, Decimal(0))
 
 

@@ -47,7 +47,7 @@ def only_period(preview: Preview) -> Figures:
 
 def model_rollup(organization: UUID) -> tuple[object, ...]:
     with tenant(organization):
-        row = Rollup.objects.get(facet="model", value=MODEL)
+        row = Rollup.objects.get(facet="model", grain="month", value=MODEL)
     return row.usd_amount, row.calls, row.unpriced_calls, row.input_tokens
 
 

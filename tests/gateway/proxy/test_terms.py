@@ -67,7 +67,7 @@ async def test_tokens_of_an_unpriced_call_are_counted_and_priced_later(start: St
 
     def sums() -> tuple[int, int, int, Decimal]:
         rollups.advance()
-        row = Rollup.objects.get(facet="model")
+        row = Rollup.objects.get(facet="model", grain="hour")
         return row.unpriced_calls, row.input_tokens, row.output_tokens, row.usd_amount
 
     def price() -> Preview:
