@@ -21,6 +21,7 @@ from attribution.tenancy.models import (
     User,
 )
 from budgets.alerts.models import Alert
+from budgets.limits.amounts import BudgetOverride
 from budgets.limits.models import Budget
 from budgets.reservations.models import BoundBreach, Rerating
 from gateway.keys.models import ApiKey, RateLimit
@@ -35,6 +36,7 @@ from tests.factories import (
     make_key,
     make_member,
     make_organization,
+    make_override,
     make_price,
     make_proposal,
     make_rate_limit,
@@ -55,6 +57,7 @@ class Cast:
     department: Department
     cost_center: CostCenter
     budget: Budget
+    override: BudgetOverride
     price: Price
     upstream: Upstream
     route: Route
@@ -109,6 +112,7 @@ def make_cast(*, mark: str) -> Cast:
             department=department,
             cost_center=cost_center,
             budget=budget,
+            override=make_override(budget=budget, reason=f"{mark} override"),
             price=make_price(model=f"{mark}-model"),
             upstream=upstream,
             route=make_route(name=f"{mark}-route", upstream=upstream),

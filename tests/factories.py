@@ -5,7 +5,7 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +29,7 @@ from attribution.tenancy.models import (
     User,
 )
 from budgets.limits import revisions
+from budgets.limits.amounts import BudgetOverride
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from budgets.reservations.models import Rerating
 from gateway.keys.models import ApiKey, RateLimit
@@ -104,6 +105,15 @@ def make_budget(
         at=at or timezone.now(),
         by=SYSTEM,
         thresholds=[Threshold(value=Decimal(value)) for value in thresholds],
+    )
+
+
+def make_override(*, budget: Budget, amount: str = "10", **columns: Any) -> BudgetOverride:
+    """Note an override that nobody has approved yet."""
+    now = timezone.now()
+    values: dict[str, Any] = {"starts_at": now, "ends_at": now + timedelta(hours=1), **columns}
+    return BudgetOverride.objects.create(
+        budget=budget, amount=Decimal(amount), **{"reason": "a launch", **values}
     )
 
 

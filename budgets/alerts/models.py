@@ -17,9 +17,16 @@ class Alert(TenantModel):
     basis = models.TextField(_("basis"))
     unit = models.TextField(_("unit"))
     threshold = models.DecimalField(_("threshold"), max_digits=24, decimal_places=12)
+    quantile = models.TextField(default="p50")
+    hours = models.IntegerField(null=True)
     arm = models.IntegerField()
     limit_at = models.DecimalField(_("limit then"), max_digits=24, decimal_places=12)
     actual_at = models.DecimalField(_("actual then"), max_digits=24, decimal_places=12)
+    forecast = models.DecimalField(_("forecast then"), max_digits=24, decimal_places=12, null=True)
+    burn_factor = models.DecimalField(
+        _("burn rate then"), max_digits=24, decimal_places=12, null=True
+    )
+    data_through_on = models.DateField(_("data through"), null=True)
     crossed_at = models.DateTimeField(_("crossed"))
 
     class Meta(TenantModel.Meta):
@@ -29,8 +36,12 @@ class Alert(TenantModel):
         ordering = ["-crossed_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "budget_period", "basis", "unit", "threshold", "arm"],
+                fields=[
+                    *("organization", "budget_period", "basis", "unit", "threshold"),
+                    *("quantile", "hours", "arm"),
+                ],
                 name="alert_once_key",
+                nulls_distinct=False,
             ),
         ]
 

@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -41,6 +41,22 @@ class Enforcement(models.TextChoices):
     WARN = "warn", _("warn")
     BLOCK = "block", _("block")
     ELASTIC = "elastic", _("elastic")
+
+
+class Rollover(models.TextChoices):
+    """What a period takes over from the one before it, within the fiscal year."""
+
+    NONE = "none", _("nothing")
+    CARRY_UNUSED = "carry_unused", _("what was left")
+    CARRY_NET = "carry_net", _("what was left or overspent")
+
+
+class CapUnit(models.TextChoices):
+    """What the most that is carried over is measured in."""
+
+    # xgettext:no-python-format  # noqa: ERA001  read by xgettext
+    PERCENT = "percent", _("% of the limit")
+    USD = "usd", _("USD")
 
 
 class Budget(TenantModel):
@@ -83,6 +99,28 @@ class Budget(TenantModel):
     owner = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("owner")
     )
+    approver = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("approver")
+    )
+    rollover = models.CharField(
+        _("carried into the next period"),
+        max_length=16,
+        choices=Rollover.choices,
+        default=Rollover.NONE,
+        help_text=_("Carried money expires at the end of the fiscal year."),
+    )
+    rollover_cap = models.DecimalField(
+        _("carried at most"),
+        max_digits=24,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("Empty: all that was left."),
+    )
+    rollover_cap_unit = models.CharField(
+        _("measured in"), max_length=16, choices=CapUnit.choices, default=CapUnit.PERCENT
+    )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -108,6 +146,10 @@ class Budget(TenantModel):
                     )
                 ),
             ),
+            models.CheckConstraint(
+                name="budget_rollover_cap_not_negative",
+                condition=Q(rollover_cap=None) | Q(rollover_cap__gte=0),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,39 +161,12 @@ class Budget(TenantModel):
         return self.enforcement in {Enforcement.BLOCK, Enforcement.ELASTIC}
 
 
-class LimitVersion(TenantModel):
-    """An amount of a budget: who set it, why, from when."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    budget = TenantForeignKey(Budget, related_name="limit_versions")
-    amount = models.DecimalField(
-        _("limit (USD)"), max_digits=24, decimal_places=12, validators=[MinValueValidator(0)]
-    )
-    effective_at = models.DateTimeField(_("from"))
-    set_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    reason = models.CharField(_("reason"), max_length=256, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta(TenantModel.Meta):
-        db_table = "limit_version"
-        verbose_name = _("limit version")
-        verbose_name_plural = _("limit versions")
-        ordering = ["-created_at"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(amount__gte=0), name="limit_version_amount_not_negative"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.amount)
-
-
 class Basis(models.TextChoices):
     """What a threshold looks at."""
 
     ACTUAL = "actual", _("actual spend")
     FORECAST = "forecast", _("forecast")
+    BURN_RATE = "burn_rate", _("burn rate")
 
 
 class Unit(models.TextChoices):
@@ -160,6 +175,15 @@ class Unit(models.TextChoices):
     # xgettext:no-python-format  # noqa: ERA001  read by xgettext
     PERCENT = "percent", _("% of the limit")
     USD = "usd", _("USD")
+    FACTOR = "factor", _("times the even pace")
+
+
+class Quantile(models.TextChoices):
+    """Which forecast a threshold on forecasts looks at."""
+
+    P10 = "p10", _("low (p10)")
+    P50 = "p50", _("expected (p50)")
+    P90 = "p90", _("high (p90)")
 
 
 class Threshold(TenantModel):
@@ -174,6 +198,16 @@ class Threshold(TenantModel):
     value = models.DecimalField(
         _("value"), max_digits=24, decimal_places=12, validators=[MinValueValidator(0)]
     )
+    quantile = models.CharField(
+        _("which forecast"), max_length=8, choices=Quantile.choices, default=Quantile.P50
+    )
+    hours = models.PositiveSmallIntegerField(
+        _("over hours"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(744)],
+        help_text=_("Only for a burn rate: 3 times the even pace over 24 hours."),
+    )
 
     class Meta(TenantModel.Meta):
         db_table = "threshold"
@@ -181,7 +215,24 @@ class Threshold(TenantModel):
         verbose_name_plural = _("thresholds")
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "budget", "basis", "unit", "value"], name="threshold_key"
+                fields=[
+                    "organization",
+                    *("budget", "basis", "unit", "value", "quantile", "hours"),
+                ],
+                name="threshold_key",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                name="threshold_fits_its_basis",
+                condition=(
+                    Q(basis="actual", unit__in=["percent", "usd"], quantile="p50", hours=None)
+                    | Q(basis="forecast", unit__in=["percent", "usd"], hours=None)
+                    | Q(basis="burn_rate", unit="factor", quantile="p50", hours__gte=1)
+                ),
+                violation_error_message=_(
+                    "A burn rate is a factor over hours; the others are percent of the limit or "
+                    "USD, without hours; low and high are only of forecasts."
+                ),
             ),
         ]
 
@@ -194,6 +245,10 @@ class BudgetPeriod(TenantModel):
 
     There must be no check that spent + held stay under the limit: real usage is always recorded
     and a limit may be lowered under what is spent. The limit is enforced at admission only.
+
+    `limit_amount` is `base_amount` (the limit version in force) + `carried`, at least nothing,
+    + `raised` (running overrides). It holds until `limit_until`: after that instant whoever admits
+    works it out anew first, so an override ends on time whatever else stands still.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -207,6 +262,12 @@ class BudgetPeriod(TenantModel):
     starts_at = models.DateTimeField(_("starts"))
     ends_at = models.DateTimeField(_("ends"))
     limit_amount = models.DecimalField(_("limit"), max_digits=24, decimal_places=12)
+    base_amount = models.DecimalField(max_digits=24, decimal_places=12)
+    carried = models.DecimalField(_("carried over"), max_digits=24, decimal_places=12, default=0)
+    raised = models.DecimalField(_("raised by"), max_digits=24, decimal_places=12, default=0)
+    limit_until = models.DateTimeField(null=True)
+    lowered_at = models.DateTimeField(null=True)  # when its limit last fell
+    year_starts_at = models.DateTimeField(null=True)  # nothing is carried over from before
     arm = models.IntegerField(default=1)
     spent = models.DecimalField(_("spent"), max_digits=24, decimal_places=12, default=0)
     held = models.DecimalField(_("held"), max_digits=24, decimal_places=12, default=0)

@@ -15,13 +15,13 @@ BEGIN
   END IF;
   PERFORM set_config('app.ledger', 'on', true);
   PERFORM pg_advisory_xact_lock(hashtextextended(budget_of::text, 8));
-  SELECT v.amount INTO amount FROM limit_version v WHERE v.organization_id = org AND v.budget_id = budget_of
+  SELECT v.amount INTO amount FROM limit_version v WHERE v.organization_id = org AND v.budget_id = budget_of AND v.kind <> 'estimate'
    ORDER BY v.created_at DESC LIMIT 1;
   SELECT b.enforcement INTO mode FROM budget b WHERE b.organization_id = org AND b.id = budget_of;
   PERFORM 1 FROM budget_period q WHERE q.organization_id = org AND q.budget_id = budget_of AND q.ends_at > clock_timestamp()
    ORDER BY q.id FOR NO KEY UPDATE;
   WITH done AS (
-    UPDATE budget_period q SET limit_amount = amount, enforcement = mode,
+    UPDATE budget_period q SET limit_amount = amount, base_amount = amount, enforcement = mode,
            arm = q.arm + CASE WHEN amount > q.limit_amount THEN 1 ELSE 0 END
      WHERE q.organization_id = org AND q.budget_id = budget_of AND q.ends_at > clock_timestamp()
     RETURNING q.id)

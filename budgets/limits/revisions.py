@@ -16,10 +16,15 @@ from attribution.audit.trail import Actor
 from attribution.isolation.transaction import required
 from attribution.tenancy import policy
 from attribution.tenancy.models import Organization
-from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, PeriodKind, Threshold
+from budgets.limits.amounts import LimitVersion, VersionKind
+from budgets.limits.models import Budget, BudgetPeriod, PeriodKind, Threshold
 from budgets.limits.periods import PeriodSpec, Window, next_window, window_at
 
 AHEAD = timedelta(hours=48)
+CHANGEABLE = [
+    *("name", "enforcement", "wait_ms", "is_clamped", "owner", "approver"),
+    *("rollover", "rollover_cap", "rollover_cap_unit"),
+]
 
 
 def create(
@@ -37,7 +42,7 @@ def create(
     """
     policy.changed(required())
     budget.save(force_insert=True)
-    _add_version(budget, amount, at=at, by=by, reason=reason)
+    _add_version(budget, amount, kind=VersionKind.ORIGINAL, at=at, by=by, reason=reason)
     for threshold in thresholds:
         threshold.budget = budget
         threshold.save(force_insert=True)
@@ -53,7 +58,7 @@ def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: 
     before = limit_of(budget)
     if before == amount:
         return
-    _add_version(budget, amount, at=at, by=by, reason=reason)
+    _add_version(budget, amount, kind=VersionKind.REVISED, at=at, by=by, reason=reason)
     relimit(budget)
     verb = "raised" if before is None or amount > before else "lowered"
     trail.append(
@@ -66,13 +71,13 @@ def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: 
 
 
 def change(budget: Budget, *, by: Actor) -> None:
-    """Save what may change in place (name, enforcement, wait, shortening, owner), in force at once.
+    """Save what may change in place (names of people, enforcement, rollover …), in force at once.
 
     What a budget covers and how it cuts time never changes: its periods counted by that.
     """
     policy.changed(required())
     before = trail.snapshot(Budget.objects.get(pk=budget.pk))
-    budget.save(update_fields=["name", "enforcement", "wait_ms", "is_clamped", "owner"])
+    budget.save(update_fields=CHANGEABLE)
     relimit(budget)
     after = trail.snapshot(budget)
     if before != after:
@@ -124,7 +129,8 @@ def open_period(budget_id: UUID, window: Window, *, is_backfilled: bool) -> int:
 
 def limit_of(budget: Budget) -> Decimal | None:
     """Return the amount of the newest limit version."""
-    newest = LimitVersion.objects.filter(budget=budget).order_by("-created_at").first()
+    versions = LimitVersion.objects.filter(budget=budget).exclude(kind=VersionKind.ESTIMATE)
+    newest = versions.order_by("-created_at").first()
     return newest.amount if newest else None
 
 
@@ -160,10 +166,11 @@ def spec_of(budget: Budget, organization: Organization) -> PeriodSpec:
 
 
 def _add_version(
-    budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str
+    budget: Budget, amount: Decimal, *, kind: VersionKind, at: datetime, by: Actor, reason: str
 ) -> LimitVersion:
     return LimitVersion.objects.create(
         budget=budget,
+        kind=kind,
         amount=amount,
         effective_at=at,
         set_by_id=by.id if by.kind == "user" else None,

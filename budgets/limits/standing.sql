@@ -23,7 +23,7 @@ BEGIN
            'held', coalesce(q.held, 0)::text, 'uncertain', coalesce(q.uncertain, 0)::text)), '[]') INTO answer
     FROM budget b
     LEFT JOIN budget_period q ON q.organization_id = org AND q.budget_id = b.id AND q.starts_at <= at AND q.ends_at > at
-    LEFT JOIN LATERAL (SELECT l.amount FROM limit_version l WHERE l.organization_id = org AND l.budget_id = b.id
+    LEFT JOIN LATERAL (SELECT l.amount FROM limit_version l WHERE l.organization_id = org AND l.budget_id = b.id AND l.kind <> 'estimate'
                         ORDER BY l.created_at DESC LIMIT 1) v ON true
    WHERE b.organization_id = org AND b.archived_at IS NULL AND coalesce(q.limit_amount, v.amount) IS NOT NULL
      AND b.id = ANY (ARRAY(SELECT x::uuid FROM jsonb_array_elements_text(p -> 'budgets') x));

@@ -9,11 +9,11 @@ class Migration(migrations.Migration):
     dependencies = [("budgets", "0002_isolation"), ("attribution", "0004_admissions_stopped")]
 
     operations = [
-        InstallSQL("budgets/alerts/raise.sql", "79d65d9183b2c824"),
+        InstallSQL("budgets/alerts/raise.sql", "cb1507eac9d5fb5f"),
         InstallSQL("budgets/limits/backfill.sql", "10d2e598b3e0ebf3"),
-        InstallSQL("budgets/limits/period.sql", "a311798eef7f85c4"),
-        InstallSQL("budgets/limits/relimit.sql", "26d1a422aa6a8dd4"),
-        InstallSQL("budgets/limits/standing.sql", "2768a97a9dc32ab6"),
+        InstallSQL("budgets/limits/period.sql", "1650d545e41be10b"),
+        InstallSQL("budgets/limits/relimit.sql", "3be492522791bcf2"),
+        InstallSQL("budgets/limits/standing.sql", "4c77fc3aa14cc557"),
         InstallSQL("budgets/limits/v1_periods.sql", "7c8e6f376176414d"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "ef13d0b1cebb3c30"),
         InstallSQL("budgets/reservations/stale.sql", "2d6e5e8d2ed38754"),

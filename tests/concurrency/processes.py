@@ -25,7 +25,8 @@ from django.utils import timezone
 from attribution.isolation.transaction import tenant
 from attribution.prices.models import Price
 from attribution.tenancy.models import CostCenter, Organization
-from budgets.limits.models import Budget, LimitVersion
+from budgets.limits.amounts import LimitVersion
+from budgets.limits.models import Budget
 from gateway.keys.models import ApiKey
 from gateway.keys.tokens import ENTROPY, Peppers, mint
 from gateway.routes.models import Route, RouteTarget

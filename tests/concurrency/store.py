@@ -25,7 +25,8 @@ from psycopg import sql
 from attribution.isolation.operations import functions_in
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import CostCenter, Organization
-from budgets.limits.models import Budget, BudgetPeriod, LimitVersion, Threshold
+from budgets.limits.amounts import LimitVersion
+from budgets.limits.models import Budget, BudgetPeriod, Threshold
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ADMIT = "budgets_admit"

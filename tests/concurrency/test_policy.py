@@ -18,7 +18,8 @@ from attribution.audit.trail import SYSTEM
 from attribution.isolation.transaction import tenant
 from attribution.tenancy import policy
 from budgets.limits import revisions
-from budgets.limits.models import Budget, BudgetPeriod, LimitVersion
+from budgets.limits.amounts import LimitVersion
+from budgets.limits.models import Budget, BudgetPeriod
 from tests.concurrency.store import ADMIT, World, make_world, resolve, settled, without
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.usefixtures("committed")]

@@ -12,7 +12,8 @@ from attribution.audit.trail import SYSTEM
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import Organization
 from budgets.limits import revisions, standing
-from budgets.limits.models import Budget, BudgetPeriod, LimitVersion
+from budgets.limits.amounts import LimitVersion
+from budgets.limits.models import Budget, BudgetPeriod
 from tests.cast import Cast
 from tests.factories import make_budget, make_call
 
