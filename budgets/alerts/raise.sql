@@ -1,6 +1,7 @@
 -- Records the thresholds on actual spend (spent + uncertain) that periods have reached: one alert
 -- per period, basis, unit, threshold and arm for ever, and one notification owed for each.
--- Called in the transaction that moved the periods, whose rows the caller has locked.
+-- Called in the transaction that moved the periods, whose rows the caller has locked. Forecasts and
+-- burn rates are raised by budgets_raise_ahead.
 -- owner: ledger
 CREATE OR REPLACE FUNCTION budgets_raise(periods bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -17,8 +18,8 @@ BEGIN
                         AND a.basis = t.basis AND a.unit = t.unit AND a.threshold = t.value AND a.arm = b.arm)
      ORDER BY b.id, t.basis, t.unit, t.value
   LOOP
-    INSERT INTO alert (id, organization_id, budget_period_id, basis, unit, threshold, arm, limit_at, actual_at, crossed_at)
-      VALUES (gen_random_uuid(), c.organization_id, c.period_id, c.basis, c.unit, c.value, c.arm, c.limit_amount, c.actual, clock_timestamp())
+    INSERT INTO alert (id, organization_id, budget_period_id, basis, unit, threshold, quantile, arm, limit_at, actual_at, crossed_at)
+      VALUES (gen_random_uuid(), c.organization_id, c.period_id, c.basis, c.unit, c.value, 'p50', c.arm, c.limit_amount, c.actual, clock_timestamp())
       ON CONFLICT DO NOTHING RETURNING id INTO made;
     IF made IS NOT NULL THEN
       INSERT INTO notification (id, organization_id, topic, dedupe_key, recipient, channel, payload, created_at, available_at, attempts, last_error)

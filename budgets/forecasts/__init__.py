@@ -1,0 +1,1 @@
+"""What budgets will have cost when their periods end."""
