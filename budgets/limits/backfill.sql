@@ -1,5 +1,6 @@
 -- Counts the calls of a new period's window into it: reservations, held, uncertain and spent.
--- Open calls are locked in id order before they are counted, so that one settling meanwhile is
+-- A call counts where its target matches the budget's filters; an open one may still go to another
+-- target, so it is held wherever its feature and environment match. Open calls are locked in id order before they are counted, so that one settling meanwhile is
 -- counted either as open, and then finds its reservation, or as settled.
 -- owner: ledger
 CREATE OR REPLACE FUNCTION budgets_backfill(period bigint) RETURNS void
@@ -24,7 +25,9 @@ BEGIN
                         WHEN 'department' THEN u.department_id = ANY (below)
                         WHEN 'cost_center' THEN u.cost_center_id = b.scope_id
                         WHEN 'api_key' THEN u.api_key_id = b.scope_id
-                        ELSE u.user_id = b.scope_value END;
+                        ELSE u.user_id = b.scope_value END
+       AND budgets_matches(q.filters, CASE WHEN u.state <> 'held' THEN u.provider END,
+                           CASE WHEN u.state <> 'held' THEN ARRAY[u.route, u.provider_model] END, u.feature, u.environment);
   UPDATE budget_period t SET held = s.held, uncertain = s.uncertain, spent = s.spent
     FROM (SELECT coalesce(sum(u.hold_amount) FILTER (WHERE u.state = 'held'), 0) AS held,
                  coalesce(sum(u.hold_amount) FILTER (WHERE u.state = 'uncertain'), 0) AS uncertain,

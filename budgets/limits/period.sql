@@ -24,8 +24,8 @@ BEGIN
     PERFORM set_config('app.ledger', '', true);
     RETURN NULL;
   END IF;
-  INSERT INTO budget_period (organization_id, budget_id, enforcement, starts_at, ends_at, limit_amount, base_amount, carried, raised, arm, spent, held, uncertain)
-  SELECT org, b.id, b.enforcement, lo, hi, v.amount, v.amount, 0, 0, 1, 0, 0, 0
+  INSERT INTO budget_period (organization_id, budget_id, enforcement, starts_at, ends_at, limit_amount, base_amount, carried, raised, arm, spent, held, uncertain, filters)
+  SELECT org, b.id, b.enforcement, lo, hi, v.amount, v.amount, 0, 0, 1, 0, 0, 0, nullif(b.filters, '{}')
     FROM limit_version v WHERE v.organization_id = org AND v.budget_id = b.id AND v.kind <> 'estimate' ORDER BY v.created_at DESC LIMIT 1
   ON CONFLICT DO NOTHING RETURNING id INTO made;
   IF made IS NOT NULL AND coalesce((p ->> 'backfill')::boolean, false) THEN

@@ -16,6 +16,7 @@ from attribution.audit.trail import Actor
 from attribution.isolation.transaction import required
 from attribution.tenancy import policy
 from attribution.tenancy.models import Organization
+from budgets.limits import filters
 from budgets.limits.amounts import LimitVersion, VersionKind
 from budgets.limits.models import Budget, BudgetPeriod, PeriodKind, Threshold
 from budgets.limits.periods import PeriodSpec, Window, next_window, window_at
@@ -41,6 +42,7 @@ def create(
     Locks: the policy fence first, so that no call is admitted between counting and covering.
     """
     policy.changed(required())
+    budget.filters = filters.checked(budget.filters)
     budget.save(force_insert=True)
     _add_version(budget, amount, kind=VersionKind.ORIGINAL, at=at, by=by, reason=reason)
     for threshold in thresholds:

@@ -25,5 +25,5 @@ class Migration(migrations.Migration):
         ),
         TenantTable("ingested_event", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
         InstallSQL("attribution/ledger/record.sql", "f2a3ac5dae2ee51a"),
-        InstallSQL("budgets/reservations/ingest.sql", "89f0c90737c3e156"),
+        InstallSQL("budgets/reservations/ingest.sql", "e71beac1ea3deb85"),
     ]

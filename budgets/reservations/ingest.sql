@@ -54,7 +54,8 @@ BEGIN
                         WHEN 'department' THEN EXISTS (SELECT 1 FROM above a WHERE a.department_id = u.department_id AND a.ancestor_id = b.scope_id)
                         WHEN 'cost_center' THEN u.cost_center_id = b.scope_id
                         WHEN 'api_key' THEN u.api_key_id = b.scope_id
-                        ELSE u.user_id = b.scope_value END;
+                        ELSE u.user_id = b.scope_value END
+       AND budgets_matches(q.filters, u.provider, ARRAY[u.provider_model], u.feature, u.environment);
     -- 4 lock those periods in id order, then count
     SELECT coalesce(array_agg(l.id), '{}') INTO touched FROM (
       SELECT b.id FROM budget_period b

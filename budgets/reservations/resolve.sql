@@ -2,6 +2,8 @@
 -- a call. Shared by settle (p_kind settle) and expire (p_kind expire), never called from outside.
 -- p: [{id, state: settled | released | uncertain, cost, lines, ...}], see attribution_post. Of several
 -- with one id the first truth counts, else the first. Another state or a negative cost is an error.
+-- Of budgets with filters, the cost goes to the periods that the billed target matches and 0 to the
+-- others, whose reservations are removed: a reservation says for ever where a call counts.
 -- Answers {"remaining"} with `done` for a call that moved, `noop` for one that had moved before:
 -- settling twice changes nothing, a late truth after expiry lowers the charge. A call is charged at
 -- most once by this guard on its state, not by any lease. Inside a tenant transaction, calls of any
@@ -17,7 +19,9 @@ DECLARE
   l_id uuid[]; l_state text[];                                -- the records of the calls, locked
   moved uuid[] := '{}'; was text[] := '{}'; becomes text[] := '{}'; charge numeric[] := '{}'; least numeric[];
   h_call uuid[]; h_period bigint[]; h_amount numeric[];       -- the reservations of the calls that move
+  h_counts boolean[];                                         -- whether the cost goes there; NULL: everywhere
   q_id bigint[]; q_hard boolean[]; q_room numeric[];          -- their periods, and how these change
+  q_filters jsonb[];
   q_held numeric[]; q_uncertain numeric[]; q_spent numeric[];
   i int; j int; k int;
 BEGIN
@@ -51,9 +55,21 @@ BEGIN
     SELECT array_agg(h.usage_id), array_agg(h.budget_period_id), array_agg(h.amount) INTO h_call, h_period, h_amount
       FROM reservation h WHERE h.usage_id = ANY (moved) AND h.usage_id >= lo AND h.usage_id <= hi;
     SELECT array_agg(b.id), array_agg(b.hard), array_agg(b.limit_amount - b.spent - b.held - b.uncertain),
-           array_agg(0::numeric), array_agg(0::numeric), array_agg(0::numeric)
-      INTO q_id, q_hard, q_room, q_held, q_uncertain, q_spent
+           array_agg(0::numeric), array_agg(0::numeric), array_agg(0::numeric), array_agg(b.filters)
+      INTO q_id, q_hard, q_room, q_held, q_uncertain, q_spent, q_filters
       FROM (SELECT * FROM budget_period r WHERE r.id = ANY (h_period) ORDER BY r.id FOR NO KEY UPDATE) b;
+    IF cardinality(array_remove(q_filters, NULL)) > 0 AND 'settled' = ANY (becomes) THEN
+      -- held wherever a possible target matched; from now on it counts where the one that billed does
+      h_counts := ARRAY(
+        SELECT becomes[array_position(moved, x.call)] <> 'settled'
+            OR budgets_matches(q_filters[array_position(q_id, x.period)], coalesce(i.provider, u.provider),
+                               ARRAY[u.route, coalesce(i.provider_model, u.provider_model)], u.feature, u.environment)
+          FROM unnest(h_call, h_period) WITH ORDINALITY x(call, period, n)
+          JOIN usage_record u ON u.id = x.call AND u.id >= lo AND u.id <= hi
+          JOIN jsonb_to_recordset(p) AS i(id uuid, provider text, provider_model text) ON i.id = x.call ORDER BY x.n);
+      DELETE FROM reservation h USING unnest(h_call, h_period, h_counts) x(call, period, counts)
+       WHERE NOT x.counts AND h.usage_id = x.call AND h.budget_period_id = x.period AND h.usage_id >= lo AND h.usage_id <= hi;
+    END IF;
     FOR j IN 1 .. coalesce(cardinality(h_call), 0) LOOP
       i := array_position(moved, h_call[j]);
       k := array_position(q_id, h_period[j]);
@@ -64,7 +80,7 @@ BEGIN
       END IF;
       IF becomes[i] = 'uncertain' THEN
         q_uncertain[k] := q_uncertain[k] + h_amount[j];
-      ELSIF becomes[i] = 'settled' THEN
+      ELSIF becomes[i] = 'settled' AND coalesce(h_counts[j], true) THEN
         q_spent[k] := q_spent[k] + charge[i];
       END IF;
     END LOOP;
@@ -88,7 +104,7 @@ BEGIN
   FOR j IN 1 .. coalesce(cardinality(h_call), 0) LOOP
     i := array_position(ids, h_call[j]);
     k := array_position(q_id, h_period[j]);
-    IF q_hard[k] THEN
+    IF q_hard[k] AND coalesce(h_counts[j], true) THEN
       least[i] := least(least[i], q_room[k] - q_held[k] - q_uncertain[k] - q_spent[k]);
     END IF;
   END LOOP;
