@@ -37,7 +37,7 @@ def test_costs_add_up_exactly_per_day_of_the_organization(owner_dsn: str) -> Non
 
 
 def test_a_range_is_half_open_and_facets_do_not_multiply(owner_dsn: str) -> None:
-    with books(owner_dsn) as made:
+    with books(owner_dsn, time_zone="Asia/Kolkata") as made:
         for bucket in (
             WEEK.range.starts_at,
             WEEK.range.ends_at,
@@ -53,7 +53,7 @@ def test_a_range_is_half_open_and_facets_do_not_multiply(owner_dsn: str) -> None
 
 
 def test_only_the_chosen_cost_centers_count(owner_dsn: str) -> None:
-    with books(owner_dsn) as made:
+    with books(owner_dsn, time_zone="Asia/Kolkata") as made:
         for center in (RND, SALES, None):
             made.rollup(WEEK.range.starts_at, center=center, cost="1")
     chosen = Filters(WEEK.range, {"RND": RND})
@@ -64,7 +64,7 @@ def test_only_the_chosen_cost_centers_count(owner_dsn: str) -> None:
 
 
 def test_users_come_by_cost_with_their_average_latency(owner_dsn: str) -> None:
-    with books(owner_dsn) as made:
+    with books(owner_dsn, time_zone="Asia/Kolkata") as made:
         for n in range(25):
             made.rollup(
                 WEEK.range.starts_at,
@@ -83,9 +83,9 @@ def test_users_come_by_cost_with_their_average_latency(owner_dsn: str) -> None:
 
 
 def test_the_figures_of_another_organization_are_not_there(owner_dsn: str) -> None:
-    with books(owner_dsn) as theirs:
+    with books(owner_dsn, time_zone="Asia/Kolkata") as theirs:
         theirs.rollup(WEEK.range.starts_at, cost="5")
-    with books(owner_dsn) as ours:
+    with books(owner_dsn, time_zone="Asia/Kolkata") as ours:
         ours.rollup(WEEK.range.starts_at, cost="1")
 
     with tenant(ours.organization_id):
@@ -93,7 +93,7 @@ def test_the_figures_of_another_organization_are_not_there(owner_dsn: str) -> No
 
 
 def test_without_rows_everything_is_zero_and_lists_are_empty(owner_dsn: str) -> None:
-    with books(owner_dsn) as made:
+    with books(owner_dsn, time_zone="Asia/Kolkata") as made:
         pass
 
     with tenant(made.organization_id):
