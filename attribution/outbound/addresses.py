@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 # Our own list: the flags of `ipaddress` differ between patch releases of Python.
 V4 = [
@@ -47,6 +48,22 @@ class Origin:
         host = f"[{self.host}]" if ":" in self.host else self.host
         usual = 443 if self.is_tls else 80
         return host if self.port == usual else f"{host}:{self.port}"
+
+
+def parted(url: str) -> tuple[Origin, str]:
+    """Return origin and path with query of an address; raise AddressError for what is none."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode("ascii").lower()
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise AddressError("The address is not one.") from error
+    if parts.scheme not in {"https", "http"} or not host or parts.username or parts.password:
+        raise AddressError("The address must be http or https, with a host and without a user.")
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    if parts.fragment or not (path.isascii() and path.isprintable()) or " " in path:
+        raise AddressError("The address must end with its path.")
+    return Origin(parts.scheme, host, port), path
 
 
 def _pair(entry: str) -> tuple[str, int]:
