@@ -9,6 +9,7 @@ from attribution.ledger.models import (
     LedgerEntry,
     Rollup,
     RollupWatermark,
+    RollupZone,
 )
 from attribution.prices.models import Price, PriceDecision, PriceProposal
 from attribution.tenancy.models import (
@@ -41,6 +42,7 @@ __all__ = [
     "PromptFingerprint",
     "Rollup",
     "RollupWatermark",
+    "RollupZone",
     "UsageRecord",
     "User",
 ]

@@ -19,6 +19,13 @@ def advance_rollups() -> None:
 
 
 @shared_task
+def recut_rollups() -> None:
+    """Cut the days and months of organizations whose time zone has changed anew."""
+    for organization_id in every_organization():
+        rollups.recut(organization_id)
+
+
+@shared_task
 def make_partitions() -> None:
     """Create the partitions of the coming months."""
     partitions.ensure(timezone.now())

@@ -36,6 +36,7 @@ def every(task: str, *, seconds: int) -> dict[str, Any]:
 app.conf.beat_schedule = {
     "sweep orphaned holds": every("gateway.tasks.sweep", seconds=2),
     "advance rollups": every("attribution.tasks.advance_rollups", seconds=1),
+    "cut rollups by a changed time zone": every("attribution.tasks.recut_rollups", seconds=60),
     "deliver notifications": every("budgets.tasks.deliver_notifications", seconds=2),
     "open the next budget periods": every("budgets.tasks.open_periods", seconds=300),
     "carry on re-ratings": every("budgets.tasks.carry_on_reratings", seconds=10),

@@ -231,6 +231,22 @@ class LatencyRollup(TenantModel):
         return f"{self.model} {self.bucket:%Y-%m-%d %H:%M} {self.step}"
 
 
+class RollupZone(TenantModel):
+    """The time zone whose days and months an organization's rollups are cut by."""
+
+    id = models.BigAutoField(primary_key=True)
+    time_zone = models.TextField()
+
+    class Meta(TenantModel.Meta):
+        db_table = "rollup_zone"
+        verbose_name = _("time zone of rollups")
+        verbose_name_plural = _("time zones of rollups")
+        constraints = [models.UniqueConstraint(fields=["organization"], name="rollup_zone_key")]
+
+    def __str__(self) -> str:
+        return self.time_zone
+
+
 class RollupWatermark(models.Model):
     """How far into the ledger's transactions the rollups reach; one row for all organizations."""
 

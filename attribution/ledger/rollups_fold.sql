@@ -1,7 +1,7 @@
 -- Adds the ledger entries of transactions [lo, hi) to the rollups, of one organization or of all.
 -- An entry counts once in every facet of every grain. An hour's bucket is the coarsest of 60, 30 and 15
 -- minutes on whose grid both the organization's midnights and UTC's lie; a day's and a month's is the
--- organization's own first date at 00:00 UTC. Latency is that of calls settled from held. A call
+-- organization's own first date at 00:00 UTC, in the zone its rollups were begun with. Latency is that of calls settled from held. A call
 -- is unpriced by its entries without amount, and no longer once such an entry is reversed (re-rating).
 -- Only what never changes again may be read from a call: a settled one keeps its columns, whatever is
 -- booked later; an uncertain one may still turn out to be of another provider and model, so the account
@@ -19,6 +19,9 @@ BEGIN
   IF folded = 0 THEN
     RETURN 0;
   END IF;
+  INSERT INTO rollup_zone (organization_id, time_zone)
+    SELECT o.id, o.time_zone FROM organization o WHERE (org IS NULL OR o.id = org)
+       AND NOT EXISTS (SELECT 1 FROM rollup_zone z WHERE z.organization_id = o.id);
   WITH entry AS MATERIALIZED (
     SELECT e.organization_id, e.cost_center_id, u.department_id, e.account, e.token_class, e.quantity, e.usd_amount, e.call_count,
            date_bin(CASE WHEN local.shift % 60 = 0 THEN interval '60 min' WHEN local.shift % 30 = 0 THEN interval '30 min'
@@ -32,7 +35,7 @@ BEGIN
            coalesce(u.user_id, '') AS user_id, coalesce(u.api_key_id::text, '') AS key, coalesce(u.feature, '') AS feature,
            coalesce(u.path, '') AS path, coalesce(u.environment, '') AS environment,
            coalesce(nullif(u.prompt_name, ''), encode(u.prompt_fp, 'hex'), '') AS prompt
-      FROM ledger_entry e JOIN organization o ON o.id = e.organization_id
+      FROM ledger_entry e JOIN rollup_zone o ON o.organization_id = e.organization_id
       CROSS JOIN LATERAL (SELECT (extract(epoch FROM (e.occurred_at AT TIME ZONE o.time_zone)
                                   - (e.occurred_at AT TIME ZONE 'UTC')) / 60)::int AS shift) local
       LEFT JOIN usage_record u ON u.id = e.usage_id AND u.id >= first AND u.id <= last

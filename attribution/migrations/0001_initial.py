@@ -414,6 +414,22 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='RollupZone',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('time_zone', models.TextField()),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, default=attribution.isolation.transaction.current, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='attribution.organization')),
+            ],
+            options={
+                'verbose_name': 'time zone of rollups',
+                'verbose_name_plural': 'time zones of rollups',
+                'db_table': 'rollup_zone',
+                'abstract': False,
+                'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('organization',), name='rollup_zone_key')],
+            },
+        ),
+        migrations.CreateModel(
             name='LatencyRollup',
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),

@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
         TenantTable("ledger_entry", app="SELECT", ledger="SELECT, INSERT", is_hot=True),
         TenantTable("rollup", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE"),
         TenantTable("latency_rollup", app="SELECT", ledger="SELECT, INSERT, UPDATE, DELETE"),
+        TenantTable("rollup_zone", app="SELECT", ledger="SELECT, INSERT, UPDATE"),
         TenantTable("anomaly", references={"cost_center_id": "cost_center"}, app="SELECT, INSERT, UPDATE"),
         AppendOnly("ledger_entry"),
         LedgerOnly("usage_record"),

@@ -1,15 +1,19 @@
 """Rollups follow the ledger by transaction, whatever order entries are committed in."""
 
 import uuid
+from datetime import date
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 from django.db import ProgrammingError
+from django.utils import timezone
 
 from attribution.isolation.transaction import tenant
 from attribution.ledger import rollups
-from attribution.ledger.models import LedgerEntry, Rollup
+from attribution.ledger.models import Grain, LedgerEntry, Rollup
+from attribution.tenancy.models import Organization
 from tests.concurrency.store import World, make_world, resolve, settled
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -33,6 +37,12 @@ def everything(world: World) -> list[tuple[object, ...]]:
     with tenant(world.organization_id):
         names = [field.attname for field in Rollup._meta.concrete_fields if field.name != "id"]
         return sorted(Rollup.objects.values_list(*names), key=str)
+
+
+def days(world: World) -> set[date]:
+    with tenant(world.organization_id):
+        buckets = Rollup.objects.filter(grain=Grain.DAY).values_list("bucket", flat=True)
+        return {bucket.date() for bucket in buckets}
 
 
 def admitted(world: World, gateway: psycopg.Connection, count: int) -> list[dict[str, str]]:
@@ -100,6 +110,28 @@ def test_rebuilt_rollups_equal_those_that_were_advanced(gateway_dsn: str) -> Non
 
     assert everything(world) == live
     assert live
+
+
+def test_a_changed_time_zone_recuts_days_and_months_and_nothing_else(gateway_dsn: str) -> None:
+    world, other = make_world(limits=[]), make_world(limits=[])
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        for served in (world, other):
+            (call,) = admitted(served, gateway, 1)
+            resolve(gateway, [settled(call, "0.01")])
+    rollups.advance()
+    theirs, before = everything(other), days(world)
+    with tenant(world.organization_id):
+        zone = "Pacific/Kiritimati" if timezone.now().hour >= 10 else "Pacific/Pago_Pago"
+        Organization.objects.update(time_zone=zone)
+
+    assert rollups.recut(world.organization_id) > 0
+
+    assert days(world) == {timezone.now().astimezone(ZoneInfo(zone)).date()} != before
+    assert everything(other) == theirs
+    assert rollups.recut(world.organization_id) == 0
+    live = everything(world)
+    rollups.rebuild()
+    assert everything(world) == live
 
 
 def test_only_the_ledger_may_write_rollups() -> None:
