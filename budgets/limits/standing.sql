@@ -19,7 +19,7 @@ BEGIN
            'is_hard', coalesce(q.enforcement, b.enforcement) IN ('block', 'elastic'),
            'starts_ms', floor(extract(epoch FROM q.starts_at) * 1000)::bigint,
            'ends_ms', floor(extract(epoch FROM q.ends_at) * 1000)::bigint,
-           'limit', coalesce(q.limit_amount, v.amount)::text, 'spent', coalesce(q.spent, 0)::text,
+           'limit', coalesce(CASE WHEN q.limit_until <= at THEN (budgets_reckon(q.id, at)).amount ELSE q.limit_amount END, v.amount)::text, 'spent', coalesce(q.spent, 0)::text,
            'held', coalesce(q.held, 0)::text, 'uncertain', coalesce(q.uncertain, 0)::text)), '[]') INTO answer
     FROM budget b
     LEFT JOIN budget_period q ON q.organization_id = org AND q.budget_id = b.id AND q.starts_at <= at AND q.ends_at > at

@@ -24,7 +24,7 @@ DECLARE
   fresh uuid[]; is_fresh boolean[]; verdict text[]; details jsonb[]; refusals jsonb[];
   q_id bigint[]; q_hard boolean[]; q_watched boolean[]; q_firm numeric[]; q_room numeric[]; -- the locked periods
   q_more numeric[];                                  -- what this question adds to their holds
-  has_refused boolean := false; why text; blocker int; least numeric; c record; first int; past int := 1; j int; k int; i int;
+  has_refused boolean := false; is_followed boolean := false; q_due bigint[]; why text; blocker int; least numeric; c record; first int; past int := 1; j int; k int; i int;
 BEGIN
   PERFORM set_config('app.ledger', 'on', true);
   SELECT array_agg(x.id), array_agg(x.organization_id), array_agg(x.api_key_id), array_agg(x.epoch),
@@ -86,14 +86,20 @@ BEGIN
      WHERE u.why IS NULL AND NOT u.is_fresh AND (i.organization_id, i.api_key_id, i.idem_hash, i.usage_id) = (u.org, u.key, u.idem, u.id)
        AND EXISTS (SELECT 1 FROM usage_record r WHERE r.id = u.id AND r.state IN ('denied', 'released'));
   END IF;
-  -- 4 lock every period row of the calls that are new, in id order
-  SELECT array_agg(l.id), array_agg(l.hard), array_agg(l.enforcement = 'observe'),
-         array_agg(l.limit_amount - l.spent - l.uncertain), array_agg(l.limit_amount - l.spent - l.uncertain - l.held),
-         array_agg(0::numeric)
-    INTO q_id, q_hard, q_watched, q_firm, q_room, q_more
-    FROM (SELECT b.* FROM budget_period b
-           WHERE b.id = ANY (ARRAY(SELECT u.q FROM unnest(need_n, need_q) u(n, q) WHERE is_fresh[u.n]))
-           ORDER BY b.id FOR NO KEY UPDATE) l;
+  -- 4 lock every period row of the calls that are new, in id order; a limit that has come to its
+  -- `limit_until` (an override began or ended, money was carried over) is worked out anew under that lock
+  LOOP
+    SELECT array_agg(l.id), array_agg(l.hard), array_agg(l.enforcement = 'observe'),
+           array_agg(l.limit_amount - l.spent - l.uncertain), array_agg(l.limit_amount - l.spent - l.uncertain - l.held),
+           array_agg(0::numeric), array_agg(l.id) FILTER (WHERE l.limit_until <= clock_timestamp())
+      INTO q_id, q_hard, q_watched, q_firm, q_room, q_more, q_due
+      FROM (SELECT b.* FROM budget_period b
+             WHERE b.id = ANY (ARRAY(SELECT u.q FROM unnest(need_n, need_q) u(n, q) WHERE is_fresh[u.n]))
+             ORDER BY b.id FOR NO KEY UPDATE) l;
+    EXIT WHEN q_due IS NULL OR is_followed;
+    PERFORM budgets_follow(q_due);
+    is_followed := true;
+  END LOOP;
   -- 5 decide in arrival order, all budgets of a call or none
   FOR i IN 1 .. coalesce(cardinality(ids), 0) LOOP
     first := past;

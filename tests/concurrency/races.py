@@ -129,8 +129,8 @@ class Race:
                 with app.transaction():
                     self._serve(app)
                     app.execute(
-                        "INSERT INTO limit_version (id, organization_id, budget_id, amount, effective_at, reason, created_at)"
-                        " VALUES (gen_random_uuid(), %s, %s, %s, now(), '', clock_timestamp())",
+                        "INSERT INTO limit_version (id, organization_id, budget_id, kind, amount, effective_at, reason, created_at)"
+                        " VALUES (gen_random_uuid(), %s, %s, 'revised', %s, now(), '', clock_timestamp())",
                         [organization, budget, amount],
                     )
                     question = {"organization_id": str(organization), "budget_id": str(budget)}

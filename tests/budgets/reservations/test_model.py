@@ -139,8 +139,8 @@ class Machine:
                 "SELECT budget_id FROM budget_period WHERE id = %s", [self.world.periods[budget]]
             ).fetchone() or (None,)
             self.app.execute(
-                "INSERT INTO limit_version (id, organization_id, budget_id, amount, effective_at, reason, created_at)"
-                " VALUES (gen_random_uuid(), %s, %s, %s, now(), '', clock_timestamp())",
+                "INSERT INTO limit_version (id, organization_id, budget_id, kind, amount, effective_at, reason, created_at)"
+                " VALUES (gen_random_uuid(), %s, %s, 'revised', %s, now(), '', clock_timestamp())",
                 [organization, budget_id, amount],
             )
             question = {"organization_id": str(organization), "budget_id": str(budget_id)}
