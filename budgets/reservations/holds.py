@@ -13,6 +13,7 @@ from django.db import connection
 from attribution import money
 from attribution.isolation.transaction import required
 from attribution.tenancy.models import CostCenter, Department, Organization
+from budgets.limits import filters
 from budgets.limits.models import Budget, BudgetPeriod, Scope
 
 
@@ -33,6 +34,15 @@ class Call:
     api_key_id: UUID | None = None
     cost_center_id: UUID | None = None
     user_id: str = ""
+    feature: str = ""
+    environment: str = ""
+    provider: str = ""  # empty: not known yet
+    model: str = ""
+
+    def columns(self) -> dict[str, str]:
+        """Return what its record says of itself."""
+        told = {name: getattr(self, name) for name in ("feature", "environment", "provider")}
+        return told | {"route": self.model, "provider_model": self.model}
 
 
 def mint(at: datetime) -> UUID:
@@ -49,7 +59,11 @@ def covering(call: Call, *, at: datetime) -> list[int]:
     periods = BudgetPeriod.objects.filter(
         budget__archived_at=None, starts_at__lte=at, ends_at__gt=at
     ).select_related("budget")
-    found = [one.pk for one in periods if _covers(one.budget, call, departments)]
+    found = [
+        one.pk
+        for one in periods
+        if _covers(one.budget, call, departments) and _may_count(one.budget, call)
+    ]
     return sorted(found)
 
 
@@ -63,6 +77,7 @@ def reserve(
     """
     organization = Organization.objects.get(pk=required())
     asked = {
+        **call.columns(),
         **columns,
         "id": str(call.id),
         "organization_id": str(organization.pk),
@@ -132,6 +147,13 @@ def _covers(budget: Budget, call: Call, departments: set[UUID]) -> bool:
         return budget.scope_id in departments
     own = call.cost_center_id if budget.scope == Scope.COST_CENTER else call.api_key_id
     return budget.scope_id == own
+
+
+def _may_count(budget: Budget, call: Call) -> bool:
+    models = (call.model,) if call.model else ()
+    return filters.may_count(
+        budget.filters, feature=call.feature, environment=call.environment
+    ) and filters.may_bill(budget.filters, provider=call.provider, models=models)
 
 
 def _department(cost_center_id: UUID | None) -> UUID | None:

@@ -15,9 +15,8 @@ from attribution.usage.dimensions import Dimensions, HouseRules, KeyRules
 from gateway.keys import scopes, tokens
 from gateway.keys.tokens import Peppers, Token
 from gateway.proxy.answer import RefusedError
-from gateway.proxy.bridge.catalog import Catalog, Coverage, may_match, period_at
+from gateway.proxy.bridge.catalog import Catalog, Coverage, period_at
 from gateway.proxy.bridge.lookup import BudgetRow, CostCenterRow, KeyRow, Lookup, PeriodRow
-from gateway.routes.targets import Target
 
 T = TypeVar("T")
 FRESH = 3.0  # seconds before a cached answer is asked for anew, beside the call that uses it
@@ -157,15 +156,11 @@ class Callers:
         catalog: Catalog,
         coverage: Coverage,
         *,
-        model: str,
-        targets: tuple[Target, ...],
         ms: int,
     ) -> list[int]:
-        """Return the budget periods that a call is held in; open those that do not exist yet."""
+        """Return the periods of the budgets over a call; open those that do not exist yet."""
         found = []
         for budget in coverage.budgets:
-            if budget.filters and not may_match(budget.filters, model, targets):
-                continue
             period = period_at(budget, ms) or await self._opened(catalog, budget, ms)
             if period is not None:
                 found.append(period.id)

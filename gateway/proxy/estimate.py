@@ -12,7 +12,6 @@ from attribution.prices import pricing
 from attribution.prices.rates import FEES, Rates
 from attribution.prices.tokens import Tokens
 from gateway.proxy import bound, planning, standing
-from gateway.proxy.bridge.catalog import may_match
 from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.plan import Plan
 from gateway.proxy.protocols.wire import Format
@@ -56,13 +55,9 @@ async def _figures(gateway: Gateway, incoming: Incoming, plan: Plan) -> list[Fig
     if plan.asked.is_free:
         return []
     catalog, key, booked = incoming.caller.catalog, incoming.caller.key, plan.reservation
-    coverage = catalog.coverage(booked.cost_center_id, key.id, booked.user_id)
-    held = [
-        budget
-        for budget in coverage.budgets
-        if may_match(budget.filters, plan.reservation.route, plan.targets)
-    ]
-    return await standing.read(gateway.callers.lookup, catalog, held, plan.ms)
+    over = catalog.coverage(booked.cost_center_id, key.id, booked.user_id)
+    held = over.narrowed(booked.route, plan.targets, booked)
+    return await standing.read(gateway.callers.lookup, catalog, held.budgets, plan.ms)
 
 
 def _shortened(plan: Plan, figures: list[Figures]) -> int | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -10,12 +10,11 @@ from attribution import money as amounts
 from gateway.proxy import bound
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bound import Bound
-from gateway.proxy.bridge.catalog import HARD, Coverage, may_match
+from gateway.proxy.bridge.catalog import HARD, Coverage
 from gateway.proxy.bridge.line import Lines
 from gateway.proxy.bridge.lookup import Lookup
 from gateway.proxy.bridge.money import Money
 from gateway.proxy.plan import Fit, Plan
-from gateway.routes.targets import Target
 
 HEADER = b"x-budget-fit"
 CLAMP = b"clamp"
@@ -33,9 +32,7 @@ class Desk(Protocol):
     lines: Lines
 
 
-def wanted(
-    headers: Mapping[bytes, bytes], coverage: Coverage, model: str, targets: Sequence[Target]
-) -> tuple[str, ...]:
+def wanted(headers: Mapping[bytes, bytes], coverage: Coverage) -> tuple[str, ...]:
     """Return the hard budgets that a call may be fitted into: by its header all, else their own say.
 
     Raises RefusedError for a header that means nothing.
@@ -47,9 +44,7 @@ def wanted(
     return tuple(
         budget.id
         for budget in coverage.budgets
-        if (said is not None or budget.is_clamped)
-        and budget.enforcement in HARD
-        and may_match(budget.filters, model, targets)
+        if (said is not None or budget.is_clamped) and budget.enforcement in HARD
     )
 
 

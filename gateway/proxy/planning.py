@@ -17,7 +17,7 @@ from attribution.usage.dimensions import Dimensions
 from gateway.proxy import bound, fit
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bound import Bound
-from gateway.proxy.bridge.catalog import NO_BUDGETS, Catalog, Coverage, may_match
+from gateway.proxy.bridge.catalog import NO_BUDGETS, Catalog, Coverage
 from gateway.proxy.bridge.lookup import CostCenterRow, KeyRow
 from gateway.proxy.bridge.money import Reservation
 from gateway.proxy.caller import Caller
@@ -86,13 +86,11 @@ async def plan(
     headers = said(incoming.headers)
     payer = _payer(caller, headers, asked)
     way = _way(caller, payer, asked, form, ms)
+    payer = payer._replace(coverage=payer.coverage.narrowed(way.model, way.targets, payer.about))
     most = _most(caller, payer, way, asked, form, ms)
     periods: Sequence[int] = ()
     if not is_trial:
-        callers, (model, targets, _) = gateway.callers, way
-        periods = await callers.periods(
-            catalog, payer.coverage, model=model, targets=targets, ms=ms
-        )
+        periods = await gateway.callers.periods(catalog, payer.coverage, ms=ms)
     reservation = Reservation(
         id=incoming.id,
         **caller.columns(payer.about, payer.center),
@@ -135,7 +133,8 @@ def _way(caller: Caller, payer: Payer, asked: Asked, form: Format, ms: int) -> W
         message = f"This API key may not use the model {model!r}."
         raise RefusedError("model_not_allowed", message, param="model")
     if catalog.row.rules and form.NAME not in VECTORS:
-        covering = [b.id for b in payer.coverage.budgets if may_match(b.filters, model, targets)]
+        over = payer.coverage.narrowed(model, targets, payer.about)
+        covering = [budget.id for budget in over.budgets]
         wish = Wish(model, payer.code, payer.about.feature, covering, ms)
         cheaper = policy.cheaper(catalog.row.rules, wish)
         others = catalog.targets(cheaper, form.NAME) if cheaper else ()
@@ -169,6 +168,7 @@ def _columns(way: Way, form: Format, asked: Asked, ms: int) -> dict[str, Any]:
         "provider": first.upstream.provider or first.upstream.row.name,
         "upstream_id": first.upstream.row.id,
         "model_requested": asked.model,
+        "provider_model": first.model,
         "wire_format": form.NAME,
         "is_stream": asked.is_stream,
         "price_version": price.version if price else None,
@@ -187,7 +187,7 @@ def _plan(
     """Put together what was decided."""
     payer, way, most = decided
     coverage = payer.coverage
-    into = fit.wanted(incoming.headers, coverage, way.model, way.targets)
+    into = fit.wanted(incoming.headers, coverage)
     is_limited = coverage.is_hard or asked.max_output is not None or key.max_output_tokens
     return Plan(
         id=incoming.id,

@@ -81,14 +81,22 @@ class World:
         )
 
 
-def make_world(*, limits: list[str], enforcement: str = "block") -> World:
+def make_world(
+    *,
+    limits: list[str],
+    enforcement: str = "block",
+    filters: list[dict[str, list[str]]] | None = None,
+) -> World:
     """Create an organization with one budget per limit, every one of them covering all its calls."""
     organization = Organization(slug=f"o{uuid.uuid4().hex[:12]}", name="Races")
     now = timezone.now()
     with tenant(organization.id):
         organization.save(force_insert=True)
         center = CostCenter.objects.create(code="RND", name="Research")
-        periods = [_open_budget(n, limit, enforcement, now) for n, limit in enumerate(limits)]
+        chosen = filters or [{} for _ in limits]
+        periods = [
+            _open_budget(n, limit, enforcement, now, chosen[n]) for n, limit in enumerate(limits)
+        ]
     return World(organization.id, center.id, periods)
 
 
@@ -167,9 +175,11 @@ def _install(owner: psycopg.Connection, schema: str, text: str, *, weak: str) ->
     )
 
 
-def _open_budget(n: int, limit: str, enforcement: str, now: datetime) -> int:
+def _open_budget(
+    n: int, limit: str, enforcement: str, now: datetime, filters: dict[str, list[str]]
+) -> int:
     budget = Budget.objects.create(
-        name=f"budget {n}", scope="organization", enforcement=enforcement
+        name=f"budget {n}", scope="organization", enforcement=enforcement, filters=filters
     )
     LimitVersion.objects.create(budget=budget, amount=limit, effective_at=now)
     for percent in ("50", "80", "100"):

@@ -181,5 +181,6 @@ def _place(carried: Carried, price: DatedCard | None) -> dict[str, Any]:
     return {
         "provider": upstream.provider or upstream.row.name,
         "upstream_id": upstream.row.id,
+        "provider_model": carried.target.model,
         "price_version": price.version if price else None,
     }

@@ -2,10 +2,10 @@
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from attribution.outbound.addresses import AddressError
@@ -14,6 +14,7 @@ from attribution.prices.listings import Listing
 from attribution.prices.matching import Catalogue
 from attribution.prices.pricing import DatedCard
 from attribution.prices.rates import Rates
+from budgets.limits import filters
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from gateway.proxy.bridge.lookup import (
     BudgetRow,
@@ -31,6 +32,18 @@ HARD = frozenset({"block", "elastic"})
 KEPT = 10_000  # answers of each kind that one catalogue remembers
 
 
+class About(Protocol):
+    """What a call is for, as far as budgets ask."""
+
+    @property
+    def feature(self) -> str | None:
+        """Return its feature."""
+
+    @property
+    def environment(self) -> str | None:
+        """Return where its program runs."""
+
+
 @dataclass(slots=True)
 class Coverage:
     """The budgets that cover a call; `is_hard` when one of them refuses."""
@@ -38,9 +51,26 @@ class Coverage:
     budgets: tuple[BudgetRow, ...]
     is_hard: bool
     wait_ms: int
+    is_filtered: bool  # one of them may be for other calls only
+
+    @classmethod
+    def of(cls, budgets: Iterable[BudgetRow]) -> "Coverage":
+        """Return what some budgets mean for a call."""
+        found = tuple(budgets)
+        hard = [budget for budget in found if budget.enforcement in HARD]
+        wait = max(
+            (budget.wait_ms for budget in hard), default=0
+        )  # the one that blocks says how long
+        return cls(found, bool(hard), wait, any(budget.filters for budget in found))
+
+    def narrowed(self, model: str, targets: Sequence[Target], about: About) -> "Coverage":
+        """Return the budgets whose filters a possible target of the call matches."""
+        if not self.is_filtered:
+            return self
+        return Coverage.of(b for b in self.budgets if _may_match(b.filters, model, targets, about))
 
 
-NO_BUDGETS = Coverage((), is_hard=False, wait_ms=0)
+NO_BUDGETS = Coverage.of(())
 
 
 @dataclass(slots=True)
@@ -86,15 +116,12 @@ class Catalog:
         return found
 
     def coverage(self, center: str | None, key: str, user: str | None) -> Coverage:
-        """Return the budgets over a call by their scope; filters are judged by `periods`."""
+        """Return the budgets over a call by their scope; `narrowed` then judges their filters."""
         names = (center, key, user)
         found = self._coverage.get(names)
         if found is None:
             departments = self.centers_by_id[center].departments if center else []
-            budgets = [b for b in self.row.budgets if _covers(b, names, departments)]
-            hard = [b for b in budgets if b.enforcement in HARD]
-            wait = max((b.wait_ms for b in hard), default=0)  # the one that blocks says how long
-            found = Coverage(tuple(budgets), bool(hard), wait)
+            found = Coverage.of(b for b in self.row.budgets if _covers(b, names, departments))
             if len(self._coverage) < KEPT:
                 self._coverage[names] = found
         return found
@@ -188,18 +215,6 @@ def period_at(budget: BudgetRow, ms: int) -> PeriodRow | None:
     return next((q for q in budget.periods if q.starts_ms <= ms < q.ends_ms), None)
 
 
-def may_match(filters: Mapping[str, Any], model: str, targets: Sequence[Target]) -> bool:
-    """Tell whether a possible target of the call matches a budget's filters, or they are unknown."""
-    if not filters:
-        return True
-    return any(
-        _is_in(filters, "provider", (target.upstream.provider,))
-        and _is_in(filters, "model", (model, target.model))
-        and _is_in(filters, "upstream", (target.upstream.row.id, target.upstream.row.name))
-        for target in targets
-    )
-
-
 def spec(budget: BudgetRow, fiscal_start_month: int) -> PeriodSpec:
     """Return how a budget cuts time."""
     given = budget.calendar
@@ -234,8 +249,19 @@ def _covers(
     return by_scope[budget.scope]
 
 
-def _is_in(filters: Mapping[str, Any], name: str, values: tuple[str, ...]) -> bool:
-    wanted = filters.get(name)
-    if not wanted:
+def _may_match(
+    given: Mapping[str, Any], model: str, targets: Sequence[Target], about: About
+) -> bool:
+    """Tell whether a budget's filters let the call count, wherever it may go."""
+    if not given:
         return True
-    return any(value in wanted if isinstance(wanted, list) else value == wanted for value in values)
+    if not filters.may_count(given, feature=about.feature, environment=about.environment):
+        return False
+    return any(
+        filters.may_bill(
+            given,
+            provider=target.upstream.provider or target.upstream.row.name,
+            models=(model, target.model),
+        )
+        for target in targets
+    )

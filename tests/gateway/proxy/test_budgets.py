@@ -4,9 +4,10 @@ import asyncio
 from collections import Counter
 from decimal import Decimal
 
+from attribution.isolation.transaction import tenant
 from tests import factories
 from tests.gateway.conftest import Start
-from tests.gateway.running import House, aside, make_house
+from tests.gateway.running import MODEL, House, aside, free_port, make_house
 
 HIDDEN = {"is_amount_hidden": True}
 
@@ -131,7 +132,7 @@ async def test_a_budget_of_another_user_or_model_does_not_touch_the_call(
 ) -> None:
     tiny = {"limit": "0.000001", "enforcement": "block"}
     await house.make(factories.make_budget, **tiny, scope="user", scope_value="ada")
-    await house.make(factories.make_budget, **tiny, filters={"model": ["other"]})
+    await house.make(factories.make_budget, **tiny, filters={"models": ["other"]})
 
     async with start(house) as (client, _, _):
         others = await client.chat()
@@ -153,3 +154,57 @@ async def test_observing_and_warning_budgets_count_and_never_refuse(
     assert answer.status_code == 200
     assert "x-budget-remaining-usd" not in answer.headers
     assert [p["spent"] for p in periods if p["spent"]] == [Decimal("0.000037")] * 2
+
+
+async def test_a_call_that_may_go_two_ways_is_held_on_both_and_charged_on_its_own(
+    house: House, start: Start
+) -> None:
+    def two_ways() -> None:
+        with tenant(house.id):
+            dead = factories.make_upstream(
+                kind="openai_compatible",
+                provider="dead",
+                base_url=f"http://127.0.0.1:{free_port()}/v1",
+            )
+            route = factories.make_route(name="smart", upstream=dead)
+            route.targets.create(
+                organization_id=house.id, upstream=house.upstream, provider_model=MODEL, position=1
+            )
+            factories.make_price(model="smart", provider="dead", rates=factories.RATES)
+            for name, filters in {
+                "dead": {"providers": ["dead"]},
+                "fake": {"providers": ["fake"], "models": [MODEL]},
+                "feature": {"features": ["chat"]},
+            }.items():
+                factories.make_budget(name=name, limit="1", filters=filters)
+
+    await aside(two_ways)
+
+    async with start(house) as (client, _, _):
+        answer = await client.chat(model="smart", headers={"X-Feature": "mail"})
+        [call] = await client.calls()
+        rows = await client.rows("SELECT * FROM v1_periods WHERE organization_id = %s")
+
+    assert answer.status_code == 200
+    assert (call["state"], call["provider"]) == ("settled", "fake")
+    now = call["settled_at"]
+    running = {r["budget_name"]: r for r in rows if r["starts_at"] <= now < r["ends_at"]}
+    assert {name: row["spent"] for name, row in running.items()} == {
+        "dead": 0,
+        "fake": call["cost"],
+        "feature": 0,
+    }
+    assert {row["held"] for row in running.values()} == {0}
+
+
+async def test_a_hard_budget_for_others_asks_nothing_of_a_call(house: House, start: Start) -> None:
+    other = {"limit": "0.000001", "filters": {"environments": ["prod"]}}
+    await house.make(factories.make_budget, **other)
+    await house.make(factories.make_route, name="unpriced", upstream=house.upstream)
+
+    async with start(house) as (client, _, _):
+        mine = await client.chat(model="unpriced")
+        theirs = await client.chat(model="unpriced", headers={"X-Environment": "prod"})
+
+    assert mine.status_code == 200
+    assert theirs.json()["error"]["code"] == "unpriced_model"

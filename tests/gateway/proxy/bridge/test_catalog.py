@@ -1,5 +1,6 @@
 """What limits a call and what it can cost at most, from an organization's catalogue."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 import pytest
 
 from attribution.prices import listings
-from gateway.proxy.bridge.catalog import Catalog, may_match, period_at
+from gateway.proxy.bridge.catalog import Catalog, period_at
 from gateway.proxy.bridge.lookup import CatalogRow
 
 NOW = 1_790_000_000_000
@@ -110,13 +111,50 @@ def test_only_blocking_budgets_are_hard() -> None:
     assert not found.is_hard
 
 
-def test_a_filter_holds_when_any_possible_target_matches() -> None:
-    targets = catalog().targets("m", "openai_chat")
+@dataclass
+class About:
+    """What a call is for."""
 
-    assert may_match({}, "m", targets)
-    assert may_match({"model": ["m"]}, "m", targets)
-    assert may_match({"provider": "acme", "upstream": ["one"]}, "m", targets)
-    assert not may_match({"model": ["m"], "provider": ["other"]}, "m", targets)
+    feature: str | None = None
+    environment: str | None = None
+
+
+def test_a_budget_with_filters_covers_what_a_possible_target_matches() -> None:
+    names = {
+        "all": {},
+        "route": {"models": ["m"]},
+        "provider": {"providers": ["acme"]},
+        "other": {"models": ["m"], "providers": ["other"]},
+        "feature": {"features": ["chat"]},
+        "place": {"environments": ["prod", "test"], "models": ["m"]},
+    }
+    made = catalog(budgets=[budget(n, "organization", filters=f) for n, f in names.items()])
+    over, targets = made.coverage(None, "k1", None), made.targets("m", "openai_chat")
+
+    def found(about: About) -> list[str]:
+        return [one.name for one in over.narrowed("m", targets, about).budgets]
+
+    assert found(About()) == ["all", "route", "provider"]
+    assert found(About("chat")) == ["all", "route", "provider", "feature"]
+    assert found(About("mail", "prod")) == ["all", "route", "provider", "place"]
+
+
+def test_a_filtered_budget_that_cannot_match_costs_nothing() -> None:
+    other = budget("b", "organization", filters={"models": ["other"]}, wait_ms=900)
+    made = catalog(budgets=[other, budget("w", "organization", enforcement="warn")])
+    over, targets = made.coverage(None, "k1", None), made.targets("m", "openai_chat")
+
+    narrowed = over.narrowed("m", targets, About())
+
+    assert (over.is_hard, over.wait_ms) == (True, 900)
+    assert (narrowed.is_hard, narrowed.wait_ms, len(narrowed.budgets)) == (False, 0, 1)
+
+
+def test_without_filters_nothing_is_judged() -> None:
+    made = catalog(budgets=[budget("b", "organization")])
+    over = made.coverage(None, "k1", None)
+
+    assert over.narrowed("m", made.targets("m", "openai_chat"), About()) is over
 
 
 def test_a_period_is_half_open() -> None:
