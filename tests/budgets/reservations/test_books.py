@@ -88,6 +88,14 @@ def test_rollups_that_differ_are_reported_and_rebuilt_but_stop_nothing(owner_dsn
     assert found(made) == set()
 
 
+@pytest.mark.parametrize("grain", ["day", "month"])
+def test_days_and_months_are_checked_with_the_whole_books(grain: str, owner_dsn: str) -> None:
+    made, _ = world()
+
+    with tampered(owner_dsn, made, "UPDATE rollup SET calls = 9 WHERE grain = %s", grain):
+        assert found(made) == {"I8"}
+
+
 def test_a_missing_trigger_is_a_breach(owner_dsn: str) -> None:
     made, _ = world()
     with psycopg.connect(owner_dsn, autocommit=True) as owner:
