@@ -9,20 +9,12 @@ from uuid import UUID
 from budgets.alerts import states
 from budgets.alerts.states import Figures, Level
 from budgets.forecasts.models import Forecast, Method, Status
+from budgets.forecasts.projection import Ahead
 from budgets.limits import standing
 from budgets.limits.models import Threshold
 from budgets.limits.standing import Standing
 
 STALE = timedelta(minutes=10)  # evaluations come every minute: older, and nobody evaluates
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """A day to come: what it is expected to cost, and the period's cost at its end."""
-
-    day: date
-    expected: Decimal
-    cumulative: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class Outlook:
     coverage: Decimal | None = None
     silent_since: date | None = None
     computed_at: datetime | None = None
-    ahead: tuple[Day, ...] = ()
+    ahead: tuple[Ahead, ...] = ()
 
     @property
     def has_forecast(self) -> bool:
@@ -139,8 +131,8 @@ def quantiles(row: Forecast) -> tuple[tuple[str, Decimal], ...]:
     return tuple((name, figure) for name, figure in figures if figure is not None)
 
 
-def _ahead(row: Forecast) -> tuple[Day, ...]:
+def _ahead(row: Forecast) -> tuple[Ahead, ...]:
     return tuple(
-        Day(date.fromisoformat(day), Decimal(expected), Decimal(cumulative))
+        Ahead(date.fromisoformat(day), Decimal(expected), Decimal(cumulative))
         for day, expected, cumulative in row.outline.get("ahead", ())
     )
