@@ -82,7 +82,7 @@ def errors(*codes: str) -> dict[int, OpenApiResponse]:
     }
 
 
-KEYED = ("401 invalid_api_key", "400 conflicting_credentials", "403 scope_not_allowed")
+KEYED = ("401 invalid_api_key", "400 conflicting_credentials", "403 scope_not_allowed", "403 blocked")
 AWAY = "503 ledger_unavailable"
 CALL = extend_schema(
     summary="A call of one wire format, whole or streamed where the format has it",

@@ -2,12 +2,14 @@
 
 Whoever changes who is limited by what (keys, kill switch, budgets, scopes, mappings of a key)
 calls `changed` in the same transaction: admissions take the fence shared, so each either commits
-before the change or meets the new epoch and answers `stale`.
+before the change or meets the new epoch and answers `stale`. Gateways hear of it with the commit.
 """
 
 from uuid import UUID
 
 from django.db import connection
+
+CHANNEL = "tollkeeper_policy"  # PostgreSQL tells those who listen there, once per transaction
 
 
 def changed(organization_id: UUID) -> int:
@@ -25,4 +27,5 @@ def changed(organization_id: UUID) -> int:
             [organization_id],
         )
         (epoch,) = cursor.fetchone()
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(organization_id)])
     return int(epoch)

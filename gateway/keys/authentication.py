@@ -20,6 +20,20 @@ MINUTE_MS = 60_000
 HEADERS = ("HTTP_X_API_KEY", "HTTP_X_GOOG_API_KEY")
 
 
+class BlockedError(Exception):
+    """The kill switch stops the key, or the whole organization."""
+
+    code = "blocked"
+
+    def __init__(self, kind: str, name: str) -> None:
+        """Say what is blocked; not why, nor by whom."""
+        texts = {
+            "organization": _("The organization %(name)s is blocked."),
+            "api_key": _("The API key %(name)s is blocked."),
+        }
+        super().__init__(texts[kind] % {"name": name})
+
+
 class KeyAuthentication(BaseAuthentication):
     """Accepts `Authorization: Bearer`, x-api-key or x-goog-api-key; `request.auth` is the Program.
 
@@ -36,7 +50,10 @@ class KeyAuthentication(BaseAuthentication):
             message = _("Two different API keys were presented.")
             raise ParseError(message, code="conflicting_credentials")
         token = tokens.parse(presented.pop())
-        program = look_up(token) if token else None
+        try:
+            program = look_up(token) if token else None
+        except BlockedError as error:
+            raise PermissionDenied(str(error), code=error.code) from error
         if program is None:
             raise AuthenticationFailed(_("The API key is not valid."))
         view = (request.parser_context or {}).get("view")
@@ -50,7 +67,10 @@ class KeyAuthentication(BaseAuthentication):
 
 
 def look_up(token: Token) -> Program | None:
-    """Return the program whose key this is, unless it is unknown, revoked or expired."""
+    """Return the program whose key this is, unless it is unknown, revoked or expired.
+
+    Raises BlockedError while the kill switch stops it.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT gateway_lookup(%s::jsonb)::text", [json.dumps({"kid": token.kid})])
         (found,) = cursor.fetchone()
@@ -62,6 +82,8 @@ def look_up(token: Token) -> Program | None:
             continue
         if not row["is_active"] or (row["expires_ms"] or now_ms + 1) <= now_ms:
             return None
+        if block := row["block"]:
+            raise BlockedError(block["kind"], block["name"])
         _note_use(row, now_ms)
         return Program.from_row(row)
     return None

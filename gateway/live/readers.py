@@ -18,6 +18,7 @@ from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest
 from attribution.tenancy.models import Organization, User
 from gateway.keys import authentication, scopes, tokens
+from gateway.keys.authentication import BlockedError
 from gateway.live.events import Event
 
 PAGE = "gateway:live-show"  # whoever may see the page may listen
@@ -56,7 +57,10 @@ Look = Callable[[], Reader]
 def by_key(text: str) -> Reader:
     """Return the reader with a key; raises RefusedError."""
     token = tokens.parse(text)
-    program = authentication.look_up(token) if token else None
+    try:
+        program = authentication.look_up(token) if token else None
+    except BlockedError as error:
+        raise RefusedError(error.code, str(error)) from error
     if program is None:
         raise RefusedError("invalid_api_key", gettext("The API key is not valid."))
     if not program.may(scopes.STREAM):

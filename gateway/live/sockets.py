@@ -20,6 +20,7 @@ ENDS = {
     "not_signed_in": (4401, 401),
     "conflicting_credentials": (4400, 400),
     "not_allowed": (4403, 403),
+    "blocked": (4403, 403),
     "scope_not_allowed": (4403, 403),
     "origin_not_allowed": (4403, 403),
     "request_timeout": (4408, 408),

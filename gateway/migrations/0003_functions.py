@@ -9,9 +9,9 @@ class Migration(migrations.Migration):
     dependencies = [("gateway", "0002_isolation"), ("budgets", "0003_functions")]
 
     operations = [
-        InstallSQL("gateway/keys/lookup.sql", "7bdde95d08fe6aca"),
+        InstallSQL("gateway/keys/lookup.sql", "4aed0f3a6f6a53ac"),
         InstallSQL("gateway/keys/used.sql", "f4be9f8d087664d7"),
-        InstallSQL("gateway/routes/catalog.sql", "d7d66461b87f07b6"),
+        InstallSQL("gateway/routes/catalog.sql", "b02aec7fffa7aecb"),
         InstallSQL("gateway/upstreams/secret.sql", "b69d8b81ce93b77c"),
         InstallSQL("gateway/upstreams/probe.sql", "25cf900e5b9ef5f4"),
         InstallSQL("gateway/workers/beat.sql", "c7666d7db3b41938"),

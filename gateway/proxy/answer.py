@@ -11,6 +11,11 @@ from gateway.proxy.upstream.headers import JSON, SAFE, Headers
 BUDGET = ("id", "name", "limit", "spent", "held", "uncertain", "needed", "ends_at")
 NAMES = ("id", "name", "ends_at")  # what a key sees that may not see amounts
 LONGEST_WAIT = 5
+BLOCKED = {
+    "organization": "The organization",
+    "api_key": "The API key",
+    "cost_center": "The cost center",
+}
 
 
 class RefusedError(Exception):
@@ -66,6 +71,12 @@ def refused(dialect: Dialect, request_id: str, error: RefusedError) -> Reply:
     headers = [JSON, *SAFE, (b"x-request-id", request_id.encode())]
     headers += [*errors.headers(error.code, retry_after=error.retry_after), *error.headers]
     return Reply(errors.REFUSALS[error.code].status, headers, body)
+
+
+def blocked(kind: str, name: str) -> RefusedError:
+    """Return the refusal of a call that the kill switch stops; why, and who threw it, is not told."""
+    message = f"{BLOCKED[kind]} {name!r} is blocked: its calls are refused until it is unblocked."
+    return RefusedError("blocked", message, blocked={"kind": kind, "name": name})
 
 
 def over_budget(outcome: str, detail: Mapping[str, Any], *, is_amount_hidden: bool) -> RefusedError:

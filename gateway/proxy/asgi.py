@@ -23,6 +23,7 @@ from gateway.proxy.bridge.chores import Chores
 from gateway.proxy.bridge.credentials import Credentials
 from gateway.proxy.bridge.lookup import Lookup, ReadyRow
 from gateway.proxy.bridge.money import Money
+from gateway.proxy.bridge.notices import AGAIN, Notices
 from gateway.proxy.bridge.pool import LedgerUnavailableError, Pool, QuestionError
 from gateway.proxy.caller import NOTED, Caller, Callers
 from gateway.proxy.fleet import Pumps
@@ -31,6 +32,7 @@ from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.probes import EVERY, Probes
 from gateway.proxy.pump import Pump
 from gateway.proxy.rate_limits.limits import RateLimits
+from gateway.proxy.switch import Switch
 from gateway.proxy.upstream.client import Client
 from gateway.proxy.upstream.headers import JSON, SAFE, RepeatedHeaderError, single
 from gateway.proxy.upstream.sending import Courier
@@ -133,6 +135,8 @@ class Proxy:
         self.chores.add(NOTED, callers.note_used)
         probes = Probes(self.pool, courier, private=private, exceptions=exceptions)
         self.chores.add(EVERY, probes.work)
+        switch = Switch(callers, self.pumps)
+        self.chores.add(AGAIN, Notices(config.dsn, switch.changed).listen)
 
     async def stop(self) -> None:
         """Stop taking calls, let those under way finish, settle everything."""

@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from attribution.prices import listings
 from attribution.prices.listings import Listing
@@ -14,22 +14,20 @@ from attribution.usage import dimensions
 from attribution.usage.dimensions import Dimensions, HouseRules, KeyRules
 from gateway.keys import scopes, tokens
 from gateway.keys.tokens import Peppers, Token
+from gateway.proxy import answer
 from gateway.proxy.answer import RefusedError
+from gateway.proxy.bridge.answers import KEPT, OLD, Answers, Cache
 from gateway.proxy.bridge.catalog import Catalog, Coverage, period_at
 from gateway.proxy.bridge.lookup import BudgetRow, CostCenterRow, KeyRow, Lookup, PeriodRow
 
-T = TypeVar("T")
-FRESH = 3.0  # seconds before a cached answer is asked for anew, beside the call that uses it
-OLD = 5.0  # seconds after which a call waits for the fresh one
 NOTED = 5.0  # seconds between two notes of which keys are in use
-KEPT = 4096  # keys, and as many unknown ones
 HEADERS = frozenset((*dimensions.HEADERS.values(), "x-tags"))
 UNKNOWN = 2.0  # seconds that an unknown key stays unknown
 
 
 @dataclass(slots=True)
 class Caller:
-    """An API key that may call, and its organization as it stands."""
+    """An API key, and its organization as it stands."""
 
     key: KeyRow
     catalog: Catalog
@@ -91,12 +89,12 @@ class Caller:
         return self.catalog.centers_by_id.get(organization.default_cost_center_id or "")
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A cached value and when it was asked for."""
-
-    value: Any
-    at: float
+def _open(caller: Caller) -> Caller:
+    """Return a caller whom nothing blocks."""
+    block = caller.catalog.block(caller.key.id)
+    if block is not None:
+        raise answer.blocked(block.kind, block.name)
+    return caller
 
 
 class Callers:
@@ -106,25 +104,28 @@ class Callers:
         """Start knowing nobody."""
         self.lookup = lookup
         self._peppers = peppers
-        self._keys: dict[bytes, _Kept] = {}
+        self._keys: Cache = {}
         self._unknown: dict[bytes, float] = {}
-        self._catalogs: dict[str, _Kept] = {}
+        self._catalogs: Cache = {}
         self._prices: tuple[str, Catalogue[Listing]] | None = None
-        self._asking: dict[Any, asyncio.Task[Any]] = {}
+        self._answers = Answers()
         self._used: dict[str, tuple[str, int]] = {}  # keys presented since they were last noted
 
     async def of(self, text: str, *, is_stale: bool = False) -> Caller:
         """Return who presents this key; `is_stale` asks anew for all that is known.
 
-        Raises RefusedError for a key that is not known, revoked, expired, or may not make calls.
+        Raises RefusedError for a key that is not known, revoked, expired, blocked, or may not make
+        calls.
         """
         digest = hashlib.sha256(text.encode()).digest()
         if not is_stale and (fresh := self._fresh(digest)) is not None:
-            return fresh
+            return _open(fresh)
         if self._unknown.get(digest, 0.0) > time.monotonic():
             raise RefusedError("invalid_api_key", "The API key is not valid.")
         oldest = 0.0 if is_stale else OLD
-        key = await self._cached(self._keys, digest, lambda: self._key(text, digest), oldest)
+        key = await self._answers.cached(
+            self._keys, digest, lambda: self._key(text, digest), oldest
+        )
         if key is None or not self._is_alive(key):
             raise RefusedError("invalid_api_key", "The API key is not valid.")
         if not scopes.allows(key.scopes, scopes.CALL):
@@ -133,7 +134,7 @@ class Callers:
         if kept is None or kept.value is None or kept.value.row.epoch < key.epoch:
             oldest = 0.0
         organization = key.organization_id
-        catalog = await self._cached(
+        catalog = await self._answers.cached(
             self._catalogs, organization, lambda: self._catalog(organization), oldest
         )
         if catalog is None:
@@ -141,8 +142,24 @@ class Callers:
         known = catalog.callers.get(key.id)
         if known is None or known.key is not key:
             known = catalog.callers[key.id] = Caller.of(key, catalog)
-        caller: Caller = known
-        return caller
+        return _open(known)
+
+    def forget(self, organization_id: str | None) -> None:
+        """Drop what an organization, or any, may have changed: its next call asks anew."""
+        self._answers.changes += 1
+        self._unknown.clear()  # a key may have been issued
+        for digest, kept in list(self._keys.items()):
+            key = kept.value
+            if organization_id is None or key is None or key.organization_id == organization_id:
+                del self._keys[digest]
+        for name in [organization_id] if organization_id else list(self._catalogs):
+            self._catalogs.pop(name, None)
+
+    async def catalog(self, organization_id: str) -> Catalog | None:
+        """Return an organization as it stands now."""
+        return await self._answers.cached(
+            self._catalogs, organization_id, lambda: self._catalog(organization_id), 0.0
+        )
 
     async def note_used(self) -> None:
         """Tell the database which keys were presented; keys in use are asked for every few seconds."""
@@ -187,12 +204,11 @@ class Callers:
 
     def _fresh(self, digest: bytes) -> Caller | None:
         """Return a caller of whom everything was asked a moment ago: nearly every call's way."""
-        now = time.monotonic()
         kept = self._keys.get(digest)
-        if kept is None or kept.value is None or now - kept.at > FRESH:
+        if kept is None or kept.value is None or not kept.is_fresh:
             return None
         held = self._catalogs.get(kept.value.organization_id)
-        if held is None or held.value is None or now - held.at > FRESH:
+        if held is None or held.value is None or not held.is_fresh:
             return None
         caller: Caller | None = held.value.callers.get(kept.value.id)
         if caller is None or caller.key is not kept.value or not self._is_alive(caller.key):
@@ -226,53 +242,10 @@ class Callers:
         if row is None:
             return None
         if self._prices is None or self._prices[0] != row.price_revision:
-            await self._once("prices", self._load_prices)
+            await self._answers.once("prices", self._load_prices)
         prices = self._prices[1] if self._prices else listings.read(())
         return Catalog(row, prices, time.monotonic())
 
     async def _load_prices(self) -> None:
         found = await self.lookup.prices()
         self._prices = (found.price_revision, await asyncio.to_thread(listings.read, found.prices))
-
-    async def _cached(
-        self, cache: dict[Any, _Kept], name: Any, ask: Callable[[], Awaitable[T]], oldest: float
-    ) -> T:
-        """Return a cached value; refresh it behind the call, or before it when it is too old."""
-        kept = cache.get(name)
-        age = time.monotonic() - kept.at if kept else OLD
-        if kept is not None and age < min(FRESH, oldest):
-            return cast("T", kept.value)
-        task = self._refresh(cache, name, ask)
-        if kept is not None and age < oldest:
-            return cast("T", kept.value)
-        return await asyncio.shield(task)
-
-    def _refresh(
-        self, cache: dict[Any, _Kept], name: Any, ask: Callable[[], Awaitable[T]]
-    ) -> "asyncio.Task[T]":
-        async def fill() -> T:
-            at = time.monotonic()
-            value = await ask()
-            if len(cache) >= KEPT:
-                cache.pop(next(iter(cache)))
-            cache[name] = _Kept(value, at)
-            return value
-
-        return self._start(name, fill)
-
-    async def _once(self, name: Any, ask: Callable[[], Awaitable[T]]) -> T:
-        return await asyncio.shield(self._start(name, ask))
-
-    def _start(self, name: Any, ask: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
-        """Start a question, or join the same one that is on its way."""
-        task = self._asking.get(name)
-        if task is None:
-            task = asyncio.ensure_future(ask())
-            self._asking[name] = task
-            task.add_done_callback(lambda done: self._ended(name, done))
-        return task
-
-    def _ended(self, name: Any, task: "asyncio.Task[Any]") -> None:
-        self._asking.pop(name, None)
-        if not task.cancelled():
-            task.exception()  # whoever waits meets it; a refresh in the background is tried again

@@ -25,6 +25,7 @@ TEXTS = {
     "upstream_error": "The upstream failed after the call was sent; it may have been billed.",
     "upstream_timeout": "The upstream did not answer in time; the call may have been billed.",
     "upstream_unreachable": "The upstream cannot be reached; nothing was sent.",
+    "blocked": "The call was cut: its key, cost center or organization was blocked.",
 }
 
 

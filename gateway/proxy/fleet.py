@@ -55,6 +55,23 @@ class Pumps:
         pump.task.add_done_callback(lambda task: self._ended(pump, task))
         return pump
 
+    @property
+    def organizations(self) -> set[str]:
+        """Return whose calls are under way."""
+        return {pump.plan.organization_id for pump in self._open}
+
+    def cut(self, organization_id: str, is_cut: Callable[[str, str | None], bool]) -> int:
+        """Cut the calls under way that `is_cut` names by key and cost center; return how many."""
+        found = [p for p in self._open if p.plan.organization_id == organization_id]
+        found = [
+            p
+            for p in found
+            if is_cut(p.plan.reservation.api_key_id, p.plan.reservation.cost_center_id)
+        ]
+        for pump in found:
+            pump.cut()
+        return len(found)
+
     async def stop(self, *, within: float) -> None:
         """Let calls under way finish; settle the rest as if their clients had left."""
         tasks = [pump.task for pump in self._open if pump.task]

@@ -14,7 +14,7 @@ from attribution import money
 from attribution.prices.pricing import Rates
 from attribution.usage import dimensions, fingerprint
 from attribution.usage.dimensions import Dimensions
-from gateway.proxy import bound, fit
+from gateway.proxy import answer, bound, fit
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bound import Bound
 from gateway.proxy.bridge.catalog import NO_BUDGETS, Catalog, Coverage
@@ -116,6 +116,8 @@ def _payer(caller: Caller, headers: Mapping[str, str], asked: Asked) -> Payer:
     """Say who and what the call is for; what is free is under no budget."""
     about = caller.says(headers, asked.attribution)
     center = caller.center(about.cost_center)
+    if center is not None and (block := caller.catalog.block(None, center.id)) is not None:
+        raise answer.blocked(block.kind, block.name)
     if asked.is_free:
         return Payer(about, center, NO_BUDGETS)
     over = caller.catalog.coverage(center.id if center else None, caller.key.id, about.user_id)

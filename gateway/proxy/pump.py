@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN = 60.0  # seconds that an answer is read on for a client who left
 DRAINS = 200  # such answers at a time
+STOPPED = {"blocked": "blocked", "client_gone": "upstream_error"}  # what is told of a stopped call
 OVERRUN = 8  # delta events past the bound before the upstream is cut
 
 
@@ -56,7 +57,7 @@ class Pump:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.relay = Relay()
         self.task: asyncio.Task[None] | None = None
-        self.is_left = self._is_sending = False
+        self.is_left = self.is_cut = self._is_sending = False
         self.is_open = False  # granted, and not yet handed to the ledger for settling
         self.used: int | None = 0  # tokens, as far as known
         self._began = time.monotonic()
@@ -86,6 +87,11 @@ class Pump:
     def _stop_sending(self) -> None:
         if self._is_sending and self.task is not None:
             self.task.cancel()
+
+    def cut(self) -> None:
+        """Learn that the call was blocked while it was under way: what it used is settled."""
+        self.is_cut = True
+        self._stop_sending()
 
     @property
     def _is_billable(self) -> bool:
@@ -149,9 +155,11 @@ class Pump:
         """Send, relay, settle."""
         journal, call = self.pumps.money.journal, self.plan.id
         errand = self._errand = self.plan.errand(self.pumps.courier, lambda: journal.sent(call))
-        if self.is_left:
-            settlement = released(self._carried(None, "client_gone"))
-            raise failures.failed(self.plan, settlement, "upstream_unreachable")
+        if self.is_left or self.is_cut:  # before anything was sent
+            code = "blocked" if self.is_cut else "client_gone"
+            settlement = released(self._carried(None, code))
+            shown = "blocked" if self.is_cut else "upstream_unreachable"
+            raise failures.failed(self.plan, settlement, shown)
         self._is_sending = True
         response: Response | None = None
         try:
@@ -167,30 +175,29 @@ class Pump:
             carried = self._carried(error.status, "upstream_error")
             raise failures.answered(self.plan, carried, error) from error
         except asyncio.CancelledError:
-            if not self._was_left():
+            if not (code := self._why_stopped()):
                 raise
-            await self._abandoned()
+            self._is_sending = False
+            settlement = self._abandoned(code)
+            raise failures.failed(self.plan, settlement, STOPPED[code]) from None
         finally:
             self._is_sending = False
             if response is not None:
                 response.close()
 
-    def _was_left(self) -> bool:
-        """Tell whether a cancellation came of the client's leaving, and take it back if so."""
-        if self.is_left and self.task is not None:
+    def _why_stopped(self) -> str:
+        """Say what a cancellation came of, and take it back; nothing if it is none of ours."""
+        code = "blocked" if self.is_cut else "client_gone" if self.is_left else ""
+        if code and self.task is not None:
             self.task.uncancel()
-        return self.is_left
+        return code
 
-    async def _abandoned(self) -> None:
-        """Settle a call whose client left before anything of its answer could be metered."""
-        self._is_sending = False
-        carried = self._carried(None, "client_gone")
+    def _abandoned(self, code: str) -> Settlement:
+        """Return the settlement of a call that was stopped before its answer could be metered."""
+        carried = self._carried(None, code)
         if not self._is_billable:
-            await self._settle(released(carried))
-        elif self.plan.asked.is_stream:
-            await self._settle(bill(carried, Seen()))
-        else:
-            await self._settle(given_up(carried))
+            return released(carried)
+        return bill(carried, Seen()) if self.plan.asked.is_stream else given_up(carried)
 
     # -- answers
 
@@ -242,9 +249,8 @@ class Pump:
         except (UpstreamError, StreamError) as error:
             code = error.code
         except asyncio.CancelledError:
-            if not self._was_left():
+            if not (code := self._why_stopped()):
                 raise
-            code = "client_gone"
         return failures.ended(code, meter, is_framed=response.is_framed)
 
     async def _passed(self, response: Response, meter: Meter) -> str:

@@ -1,5 +1,5 @@
 -- All a gateway needs to serve one organization: {"organization_id"} -> {epoch, organization, cost_centers,
--- budgets with their current and next periods, routes, upstreams, rate limits, [model, wire format] of calls that passed their bound, downgrade rules whose
+-- budgets with their current and next periods, routes, upstreams, rate limits, what the kill switch stops, [model, wire format] of calls that passed their bound, downgrade rules whose
 -- budgets are passed by their percentage (spent + uncertain, as thresholds count), prices of its own, price_revision}.
 -- {"prices": true} -> {price_revision, prices}: the shared list in force. Reads only; instants are
 -- milliseconds since 1970, amounts text.
@@ -64,6 +64,9 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('cost_center_id', l.cost_center_id, 'requests_per_minute', l.requests_per_minute,
                  'tokens_per_minute', l.tokens_per_minute, 'concurrent_streams', l.concurrent_streams)), '[]')
           FROM rate_limit l WHERE l.organization_id = org),
+      'blocks', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('kind', x.kind, 'target_id', x.target_id, 'name', x.target_name, 'is_cut', x.is_cut)), '[]')
+          FROM block x WHERE x.organization_id = org AND x.lifted_at IS NULL),
       'breaches', (
         SELECT coalesce(jsonb_agg(jsonb_build_array(x.model, x.wire_format)), '[]')
           FROM bound_breach x WHERE x.organization_id = org AND x.cleared_at IS NULL),

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from attribution.prices.rates import Rates
 from budgets.limits import filters
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from gateway.proxy.bridge.lookup import (
+    BlockRow,
     BudgetRow,
     CatalogRow,
     CostCenterRow,
@@ -29,6 +30,11 @@ from gateway.routes.targets import Target, Upstream, UpstreamRow, instant
 logger = logging.getLogger(__name__)
 
 HARD = frozenset({"block", "elastic"})
+ORDER = (
+    "organization",
+    "api_key",
+    "cost_center",
+)  # which block is told of, when several stop a call
 KEPT = 10_000  # answers of each kind that one catalogue remembers
 
 
@@ -126,6 +132,19 @@ class Catalog:
                 self._coverage[names] = found
         return found
 
+    def block(self, key: str | None, center: str | None = None) -> BlockRow | None:
+        """Return what blocks the calls of a key, or those booked to a cost center."""
+        if not self.row.blocks:
+            return None
+        hit = {("api_key", key), ("cost_center", center)}
+        found = (b for b in self.row.blocks if _stops(b, hit))
+        return min(found, key=lambda block: ORDER.index(block.kind), default=None)
+
+    def is_cut(self, key: str, center: str | None) -> bool:
+        """Tell whether calls under way of a key, booked to a cost center, are cut."""
+        hit = {("api_key", key), ("cost_center", center)}
+        return any(block.is_cut and _stops(block, hit) for block in self.row.blocks)
+
     def ceiling(
         self, targets: tuple[Target, ...], tokens: int, tier: str | None, ms: int
     ) -> Rates | None:
@@ -199,6 +218,11 @@ class Catalog:
         if len(self._listings) < KEPT:
             self._listings[names] = listing
         return listing
+
+
+def _stops(block: BlockRow, hit: Collection[tuple[str, str | None]]) -> bool:
+    """Tell whether a block stops a call."""
+    return block.kind == "organization" or (block.kind, block.target_id) in hit
 
 
 def _speaking(form: str, row: UpstreamRow) -> Upstream | None:

@@ -118,6 +118,15 @@ class LimitRow(msgspec.Struct):
     concurrent_streams: int | None = None
 
 
+class BlockRow(msgspec.Struct):
+    """What the kill switch stops: a key by its lineage, a cost center, or the organization."""
+
+    kind: str
+    target_id: str
+    name: str
+    is_cut: bool
+
+
 class TargetRow(msgspec.Struct):
     """Where a route leads."""
 
@@ -146,6 +155,7 @@ class CatalogRow(msgspec.Struct):
     routes: list[RouteRow]
     upstreams: list[UpstreamRow]
     limits: list[LimitRow] = []
+    blocks: list[BlockRow] = []  # what the kill switch stops
     rules: list[Rule] = []  # of budgets that are passed
     breaches: frozenset[tuple[str, str]] = frozenset()  # model and wire format of breached bounds
 
