@@ -102,7 +102,7 @@ def _outlook(
         levels,
         Figures(now.limit, now.actual, quantiles(row)),
         is_silent=row.silent_since is not None,
-        is_burning=bool(row.outline.get("is_burning")),
+        is_burning=row.is_burning,
     )
     return Outlook(
         standing=now,

@@ -425,6 +425,7 @@ class Migration(migrations.Migration):
                 ('mape', models.DecimalField(decimal_places=6, max_digits=18, null=True)),
                 ('coverage', models.DecimalField(decimal_places=6, max_digits=7, null=True)),
                 ('silent_since', models.DateField(null=True)),
+                ('is_burning', models.BooleanField(default=False)),
                 ('state', models.CharField(default='ok', max_length=16)),
                 ('outline', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
                 ('modelled_at', models.DateTimeField()),

@@ -13,6 +13,8 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/matches.sql", "44741aa466d20332"),
         InstallSQL("budgets/limits/reckon.sql", "9f7ea0dc408d32dd"),
         InstallSQL("budgets/limits/follow.sql", "a3bdf5e3bee374cb"),
+        InstallSQL("budgets/alerts/raise_ahead.sql", "5d5deec4a4195f06"),
+        InstallSQL("budgets/alerts/tell.sql", "ebdb5aa0ec3a82dd"),
         InstallSQL("budgets/limits/backfill.sql", "5c7d5ac595a239f6"),
         InstallSQL("budgets/limits/period.sql", "d8ab9de1f44cfcc3"),
         InstallSQL("budgets/limits/relimit.sql", "846a7b93887795fd"),

@@ -35,6 +35,7 @@ DEFINERS = {
     "budgets_expire",
     "budgets_ingest",
     "budgets_period",
+    "budgets_raise_ahead",
     "budgets_relimit",
     "budgets_rerate",
     "budgets_settle",
