@@ -15,15 +15,18 @@ from attribution import money
 from attribution.ledger import rollups
 from attribution.prices.tokens import INPUT_SIDE, OUTPUT_SIDE
 from attribution.reports import breakdown, filters
-from attribution.reports.breakdown import FACETS, Question, Row, Sums, TooManyRowsError
+from attribution.reports.breakdown import DIMENSIONS, Question, Row, Sums, TooManyRowsError
 from attribution.reports.filters import FilterError, Filters
 from attribution.tenancy.api import ApiError, Asker, JsonView
-from attribution.tenancy.models import CostCenter
+from attribution.tenancy.models import CostCenter, Department
 
 USUAL = "cost_center,model"
 TENTH = Decimal("0.1")
 LONGEST_NAME = 256
-ANALYTICS = frozenset({"start", "end", "group_by", "interval", "cost_center", *FACETS})
+VALUES = frozenset(DIMENSIONS) - {"cost_center", "department"}  # told apart by their own names
+ANALYTICS = frozenset(
+    {"start", "end", "group_by", "interval", "cost_center", "department", *VALUES}
+)
 SUMMARY = frozenset({"start_date", "end_date", "cost_center"})
 
 
@@ -65,7 +68,7 @@ class Analytics(CostsView):
         chosen = _filters(asker, query, ("start", "end"), at)
         question = Question(
             tuple((query.get("group_by") or USUAL).split(",")),
-            values={name: tuple(query.getlist(name)) for name in FACETS if name in query},
+            values=_values(query),
         )
         cut = Question(question.group_by, query.get("interval") or "", question.values)
         names = _Names(question)
@@ -101,17 +104,17 @@ class _Names:
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        is_needed = "cost_center" in question.group_by
-        self._codes: dict[UUID, str] = (
-            dict(CostCenter.objects.values_list("pk", "code")) if is_needed else {}
-        )
+        self._known: dict[UUID, str] = {}
+        if "cost_center" in question.group_by:
+            self._known |= dict(CostCenter.objects.values_list("pk", "code"))
+        if "department" in question.group_by:
+            self._known |= dict(Department.objects.values_list("pk", "name"))
 
     def of(self, row: Row) -> tuple[str, ...]:
         """Return the names of a row's group."""
         pairs = zip(self._question.group_by, row.group, strict=True)
         return tuple(
-            self._codes.get(value, "") if name == "cost_center" else str(value)
-            for name, value in pairs
+            str(value) if name in VALUES else self._known.get(value, "") for name, value in pairs
         )
 
 
@@ -122,9 +125,22 @@ def _check(query: QueryDict, known: frozenset[str]) -> None:
             raise FilterError(f"{name[:40]}: there is no such parameter")
         if any(len(str(value)) > LONGEST_NAME or "\0" in str(value) for value in values):
             raise FilterError(f"{name}: too long, or no text")
-    for name in known - FACETS.keys() - {"cost_center"}:
+    for name in known - set(DIMENSIONS):
         if len(query.getlist(name)) > 1:
             raise FilterError(f"{name}: stands twice")
+
+
+def _values(query: QueryDict) -> dict[str, tuple[Any, ...]]:
+    """Read which values count; a department is named, and stands for itself alone."""
+    found: dict[str, tuple[Any, ...]] = {
+        name: tuple(query.getlist(name)) for name in sorted(VALUES) if name in query
+    }
+    if names := query.getlist("department"):
+        ids = dict(Department.objects.filter(name__in=names).values_list("name", "pk"))
+        if strange := [str(name) for name in names if name not in ids]:
+            raise FilterError(f"department: {strange[0][:64]}")
+        found["department"] = tuple(ids.values())
+    return found
 
 
 def _filters(asker: Asker, query: QueryDict, names: tuple[str, str], at: datetime) -> Filters:

@@ -15,21 +15,24 @@ from attribution.reports.filters import FilterError, Filters
 from attribution.usage.models import TOKEN_CLASSES
 
 M = TypeVar("M", bound=Model)
-FACETS = {  # dimension -> facet and its column; the cost center stands in every facet
-    "model": (Facet.MODEL, "value"),
-    "provider": (Facet.MODEL, "provider"),
-    "user": (Facet.USER, "value"),
-    "api_key": (Facet.KEY, "value"),
-    "feature": (Facet.FEATURE, "value"),
-    "path": (Facet.PATH, "value"),
-    "prompt": (Facet.PROMPT, "value"),
-    "environment": (Facet.ENVIRONMENT, "value"),
+COLUMNS = {  # dimensions of few values, which stand in every facet
+    "cost_center": "cost_center_id",
+    "department": "department_id",
+    "model": "model",
+    "provider": "provider",
 }
-DIMENSIONS = ("cost_center", *FACETS)
+FACETS = {  # dimensions of many values: one at a time
+    "user": Facet.USER,
+    "api_key": Facet.KEY,
+    "feature": Facet.FEATURE,
+    "path": Facet.PATH,
+    "prompt": Facet.PROMPT,
+    "environment": Facet.ENVIRONMENT,
+}
+DIMENSIONS = (*COLUMNS, *FACETS)
 INTERVALS = ("hour", "day", "month")
 MOST = 50_000  # rows of an answer
 MILLION = Decimal(1_000_000)
-LATENCY = {"value": "model", "provider": "provider", "cost_center_id": "cost_center_id"}
 
 
 class TooManyRowsError(ValueError):
@@ -44,7 +47,7 @@ class Question:
 
     group_by: tuple[str, ...] = ()
     interval: str = ""
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.group_by if name not in DIMENSIONS]
@@ -52,16 +55,15 @@ class Question:
             raise FilterError(f"group_by: {','.join(self.group_by)[:80]}")
         if self.interval and self.interval not in INTERVALS:
             raise FilterError(f"interval: {self.interval[:40]}")
-        facets = {FACETS[name][0] for name in (*self.group_by, *self.values) if name in FACETS}
-        if len(facets) > 1:  # rollups are facets, never a cube
-            names = sorted({*self.group_by, *self.values} & FACETS.keys())
+        names = sorted({*self.group_by, *self.values} & FACETS.keys())
+        if len(names) > 1:  # rollups are facets, never a cube
             raise FilterError(f"group_by: {', '.join(names)} cannot be told apart together")
 
     @property
     def facet(self) -> Facet:
         """Return the facet that tells all of it."""
         names = [name for name in (*self.group_by, *self.values) if name in FACETS]
-        return FACETS[names[0]][0] if names else Facet.MODEL
+        return FACETS[names[0]] if names else Facet.MODEL
 
     @property
     def finest(self) -> Grain:
@@ -71,14 +73,12 @@ class Question:
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns of the groups, in order."""
-        return tuple(
-            "cost_center_id" if name == "cost_center" else FACETS[name][1] for name in self.group_by
-        )
+        return tuple(COLUMNS.get(name, "value") for name in self.group_by)
 
     @property
-    def conditions(self) -> dict[str, tuple[str, ...]]:
+    def conditions(self) -> dict[str, tuple[Any, ...]]:
         """Return the values that count, by column."""
-        return {f"{FACETS[name][1]}__in": values for name, values in self.values.items()}
+        return {f"{COLUMNS.get(name, 'value')}__in": kept for name, kept in self.values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +172,14 @@ def _sums() -> dict[str, Sum]:
 def _percentiles(
     filters: Filters, question: Question, names: list[str]
 ) -> dict[str, dict[tuple[Any, ...], Decimal]]:
-    """Return p50 and p95 per group; only models have histograms."""
+    """Return p50 and p95 per group; dimensions of many values have no histograms."""
     if question.facet != Facet.MODEL:
         return {"p50": {}, "p95": {}}
-    rows = latency.histogram(filters, finest=question.finest).filter(
-        **{name.replace("value", "model"): kept for name, kept in question.conditions.items()}
-    )
-    group = [LATENCY.get(name, name) for name in names]
+    rows = latency.histogram(filters, finest=question.finest).filter(**question.conditions)
     cut = _cut(rows, filters, question)
     return {
-        "p50": latency.percentiles(cut, group, latency.HALF),
-        "p95": latency.percentiles(cut, group, latency.P95),
+        "p50": latency.percentiles(cut, names, latency.HALF),
+        "p95": latency.percentiles(cut, names, latency.P95),
     }
 
 
