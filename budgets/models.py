@@ -1,8 +1,8 @@
 """Collects the models of the package's rooms."""
 
 from budgets.alerts.models import Alert
-from budgets.forecasts.models import Forecast
 from budgets.channels.models import Channel
+from budgets.forecasts.models import Forecast
 from budgets.limits.amounts import BudgetOverride, LimitVersion
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from budgets.notifications.models import Acknowledgement, Notification, Subscription
@@ -23,8 +23,8 @@ __all__ = [
     "BudgetOverride",
     "BudgetPeriod",
     "BudgetPlan",
-    "Forecast",
     "Channel",
+    "Forecast",
     "Idempotency",
     "IngestedEvent",
     "LimitVersion",

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.db.models import OuterRef, Subquery
 
 from attribution import calendar
 from attribution.audit import trail
@@ -16,10 +15,17 @@ from attribution.audit.trail import Actor
 from attribution.isolation.transaction import required
 from attribution.tenancy import policy
 from attribution.tenancy.models import Organization
-from budgets.limits import filters
+from budgets.limits import filters, periods
 from budgets.limits.amounts import LimitVersion, VersionKind
 from budgets.limits.models import Budget, BudgetPeriod, PeriodKind, Threshold
-from budgets.limits.periods import PeriodSpec, Window, next_window, window_at
+from budgets.limits.periods import (
+    PeriodSpec,
+    Window,
+    joined,
+    next_window,
+    window_at,
+    year_start,
+)
 
 AHEAD = timedelta(hours=48)
 CHANGEABLE = [
@@ -51,7 +57,7 @@ def create(
     after = {**trail.snapshot(budget), "limit": f"{amount:f}", "reason": reason}
     trail.append("budget.created", by=by, on=budget, after=after)
     for window in windows(spec_of(budget, _organization()), at):
-        open_period(budget.pk, window, is_backfilled=window.starts_at <= at)
+        open_period(budget, window, is_backfilled=window.starts_at <= at)
     return budget
 
 
@@ -101,17 +107,17 @@ def ensure_periods(at: datetime) -> int:
     A period that should have begun already is opened behind the fence, its calls counted in.
     """
     organization = _organization()
-    held = set(BudgetPeriod.objects.filter(ends_at__gt=at).values_list("budget_id", "starts_at"))
+    newest = BudgetPeriod.objects.filter(budget=OuterRef("pk")).order_by("-starts_at")
+    budgets = Budget.objects.filter(archived_at=None).order_by("pk")
     missing = [
-        (budget.pk, window)
-        for budget in Budget.objects.filter(archived_at=None).order_by("pk")
-        for window in windows(spec_of(budget, organization), at)
-        if (budget.pk, window.starts_at) not in held
+        (budget, window)
+        for budget in budgets.annotate(opened_until=Subquery(newest.values("ends_at")[:1]))
+        for window in _missing(spec_of(budget, organization), at, last=budget.opened_until)
     ]
     if any(window.starts_at <= at for _, window in missing):
         policy.changed(organization.pk)
-    for budget_id, window in missing:
-        open_period(budget_id, window, is_backfilled=window.starts_at <= at)
+    for budget, window in missing:
+        open_period(budget, window, is_backfilled=window.starts_at <= at)
     return len(missing)
 
 
@@ -120,13 +126,28 @@ def relimit(budget: Budget) -> int:
     return int(_call("budgets_relimit", {"budget_id": str(budget.pk)}))
 
 
-def open_period(budget_id: UUID, window: Window, *, is_backfilled: bool) -> int:
-    """Open one period, or find it; the caller holds the fence when it is backfilled."""
-    bounds = {"starts_at": window.starts_at.isoformat(), "ends_at": window.ends_at.isoformat()}
-    period = _call(
-        "budgets_period", {"budget_id": str(budget_id), "backfill": is_backfilled, **bounds}
-    )
-    return int(period)
+def follow() -> int:
+    """Work out anew the limits whose time has come: overrides that began or ended, money carried over.
+
+    Admissions do the same for the periods they meet; this is for those that nobody calls.
+    """
+    return int(_call("budgets_relimit", {}))
+
+
+def open_period(budget: Budget, window: Window, *, is_backfilled: bool) -> int | None:
+    """Open one period, or find it; the caller holds the fence when it is backfilled.
+
+    None for a budget that limits nothing any more.
+    """
+    question = {
+        "budget_id": str(budget.pk),
+        "starts_at": window.starts_at.isoformat(),
+        "ends_at": window.ends_at.isoformat(),
+        "year_starts_at": year_start(spec_of(budget, _organization()), window).isoformat(),
+        "backfill": is_backfilled,
+    }
+    period = _call("budgets_period", question)
+    return None if period is None else int(period)
 
 
 def limit_of(budget: Budget) -> Decimal | None:
@@ -151,20 +172,26 @@ def windows(spec: PeriodSpec, at: datetime) -> list[Window]:
 
 def spec_of(budget: Budget, organization: Organization) -> PeriodSpec:
     """Return how a budget cuts time, in its own zone or its organization's."""
-    facts: Mapping[str, Any] = budget.calendar
-    is_fiscal = budget.period == PeriodKind.FISCAL
-    return PeriodSpec(
-        kind=budget.period,
-        zone=ZoneInfo(budget.time_zone or organization.time_zone),
-        start_month=int(
-            facts.get("start_month") or (organization.fiscal_start_month if is_fiscal else 1)
-        ),
-        week_start=int(facts.get("week_start") or 0),
-        pattern=str(facts.get("pattern") or ""),
-        anchor=_day(facts.get("anchor")),
-        starts_on=_day(facts.get("starts_on")),
-        ends_on=_day(facts.get("ends_on")),
+    return periods.spec_of(
+        budget.period,
+        budget.calendar,
+        zone=budget.time_zone or organization.time_zone,
+        fiscal_start_month=organization.fiscal_start_month,
     )
+
+
+def _missing(spec: PeriodSpec, at: datetime, *, last: datetime | None) -> list[Window]:
+    """Return the windows to open for the next 48 hours, after the one opened last."""
+    if last is None:
+        return windows(spec, at)
+    if spec.kind == PeriodKind.CUSTOM:
+        return []  # its one window was opened with it
+    found: list[Window] = []
+    begins = max(last, at)
+    while last < at + AHEAD and (window := joined(spec, begins, last=last)):
+        found.append(window)
+        begins = last = window.ends_at
+    return found
 
 
 def _add_version(
@@ -182,10 +209,6 @@ def _add_version(
 
 def _organization() -> Organization:
     return Organization.objects.get(pk=required())
-
-
-def _day(text: object) -> date | None:
-    return date.fromisoformat(str(text)) if text else None
 
 
 def _call(function: str, argument: Mapping[str, object]) -> Any:

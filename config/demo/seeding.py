@@ -227,7 +227,7 @@ def _add_budgets(company: Company, owner: User | None, *, at: datetime) -> dict[
         )
         revisions.create(budget, amount=Decimal(center.limit), at=at, by=SYSTEM, reason="demo")
         for window in _months(company, at=at):
-            revisions.open_period(budget.pk, window, is_backfilled=False)
+            revisions.open_period(budget, window, is_backfilled=False)
         budgets[center.code] = budget
     return budgets
 

@@ -194,6 +194,7 @@ class Callers:
             "budget_id": budget.id,
             "starts_at": starts.isoformat(),
             "ends_at": ends.isoformat(),
+            "year_starts_at": catalog.year_start(budget, window).isoformat(),
         }
         number = await self.lookup.period(question)
         if number is None:

@@ -1,5 +1,5 @@
 -- All a gateway needs to serve one organization: {"organization_id"} -> {epoch, organization, cost_centers,
--- budgets with their current and next periods, routes, upstreams, rate limits, what the kill switch stops, [model, wire format] of calls that passed their bound, downgrade rules whose
+-- budgets with their last, current and next periods, routes, upstreams, rate limits, what the kill switch stops, [model, wire format] of calls that passed their bound, downgrade rules whose
 -- budgets are passed by their percentage (spent + uncertain, as thresholds count), prices of its own, price_revision}.
 -- {"prices": true} -> {price_revision, prices}: the shared list in force. Reads only; instants are
 -- milliseconds since 1970, amounts text.
@@ -44,7 +44,10 @@ BEGIN
                             'starts_ms', floor(extract(epoch FROM q.starts_at) * 1000)::bigint,
                             'ends_ms', floor(extract(epoch FROM q.ends_at) * 1000)::bigint) ORDER BY q.starts_at), '[]')
                      FROM budget_period q WHERE q.organization_id = org AND q.budget_id = b.id
-                      AND q.ends_at > now() - interval '1 minute' AND q.starts_at < now() + interval '3 days'))), '[]')
+                      AND q.starts_at < now() + interval '3 days'
+                      AND q.starts_at >= least(now() - interval '1 minute', (
+                            SELECT max(z.starts_at) FROM budget_period z WHERE z.organization_id = org AND z.budget_id = b.id
+                               AND z.starts_at <= now() - interval '1 minute'))))), '[]')
           FROM budget b WHERE b.organization_id = org AND b.archived_at IS NULL),
       'routes', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'targets', (

@@ -4,9 +4,8 @@ import functools
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 from attribution.outbound.addresses import AddressError
 from attribution.prices import listings, pricing
@@ -14,8 +13,8 @@ from attribution.prices.listings import Listing
 from attribution.prices.matching import Catalogue
 from attribution.prices.pricing import DatedCard
 from attribution.prices.rates import Rates
-from budgets.limits import filters
-from budgets.limits.periods import PeriodSpec, Window, window_at
+from budgets.limits import filters, periods
+from budgets.limits.periods import PeriodSpec, Window
 from gateway.proxy.bridge.lookup import (
     BlockRow,
     BudgetRow,
@@ -167,8 +166,22 @@ class Catalog:
         return self._ceilings[key]
 
     def window(self, budget: BudgetRow, ms: int) -> Window | None:
-        """Return the bounds of the period of `budget` that holds an instant."""
-        return window_at(spec(budget, self.row.organization.fiscal_start_month), instant(ms))
+        """Return the bounds of the period of `budget` that holds an instant, after those opened."""
+        ends = max((period.ends_ms for period in budget.periods), default=None)
+        last = None if ends is None else instant(ends)
+        return periods.joined(self._spec(budget), instant(ms), last=last)
+
+    def year_start(self, budget: BudgetRow, window: Window) -> datetime:
+        """Return from when on a period of `budget` takes over what was left."""
+        return periods.year_start(self._spec(budget), window)
+
+    def _spec(self, budget: BudgetRow) -> PeriodSpec:
+        return periods.spec_of(
+            budget.period,
+            budget.calendar,
+            zone=budget.time_zone,
+            fiscal_start_month=self.row.organization.fiscal_start_month,
+        )
 
     def _upstream(self, id_: str, form: str) -> Upstream | None:
         """Return an upstream if it is open and speaks the format."""
@@ -237,25 +250,6 @@ def _speaking(form: str, row: UpstreamRow) -> Upstream | None:
 def period_at(budget: BudgetRow, ms: int) -> PeriodRow | None:
     """Return the open period of `budget` that holds an instant."""
     return next((q for q in budget.periods if q.starts_ms <= ms < q.ends_ms), None)
-
-
-def spec(budget: BudgetRow, fiscal_start_month: int) -> PeriodSpec:
-    """Return how a budget cuts time."""
-    given = budget.calendar
-    dates = {
-        name: date.fromisoformat(given[name])
-        for name in ("anchor", "starts_on", "ends_on")
-        if given.get(name)
-    }
-    month = fiscal_start_month if budget.period == "fiscal" else 1
-    return PeriodSpec(
-        budget.period,
-        ZoneInfo(budget.time_zone),
-        start_month=int(given.get("start_month") or month),
-        week_start=int(given.get("week_start") or 0),
-        pattern=given.get("pattern") or "",
-        **dates,
-    )
 
 
 def _covers(
