@@ -19,7 +19,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
 from attribution.reports.api import Analytics, Summary
-from attribution.reports.breakdown import FACETS
+from attribution.reports.breakdown import DIMENSIONS
 from budgets.reservations.api import Usage
 from config import shapes
 from gateway.proxy.protocols.errors import REFUSALS
@@ -82,7 +82,12 @@ def errors(*codes: str) -> dict[int, OpenApiResponse]:
     }
 
 
-KEYED = ("401 invalid_api_key", "400 conflicting_credentials", "403 scope_not_allowed", "403 blocked")
+KEYED = (
+    "401 invalid_api_key",
+    "400 conflicting_credentials",
+    "403 scope_not_allowed",
+    "403 blocked",
+)
 AWAY = "503 ledger_unavailable"
 CALL = extend_schema(
     summary="A call of one wire format, whole or streamed where the format has it",
@@ -126,6 +131,7 @@ USAGE = extend_schema(
     },
 )
 FIGURES = (*KEYED, "400 invalid_filter", "403 not_allowed", "422 too_many_rows", AWAY)
+NAMED = [name for name in DIMENSIONS if name != "cost_center"]
 COSTS = extend_schema(
     operation_id="costs_analyze",
     summary="Requests, tokens, cost and latency by group and interval",
@@ -134,7 +140,7 @@ COSTS = extend_schema(
     parameters=[
         *(parameter(name, text) for name, text in shapes.PARAMETERS.items()),
         *CHOSEN,
-        *(parameter(name, f"Values of {name} that count.", is_many=True) for name in FACETS),
+        *(parameter(name, f"Values of {name} that count.", is_many=True) for name in NAMED),
     ],
     responses={200: OpenApiResponse(shapes.COSTS), **errors(*FIGURES)},
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from attribution.prices.tokens import CLASSES
-from attribution.reports.breakdown import FACETS, INTERVALS
+from attribution.reports.breakdown import COLUMNS, FACETS, INTERVALS
 from budgets.reservations.ingest import MOST
 from budgets.reservations.reported import LONGEST, MOST_MS, MOST_TOKENS
 from gateway.proxy.protocols.errors import REFUSALS
@@ -177,8 +177,8 @@ SUMMARY = made(
 PARAMETERS = {
     "start": "A day of the organization, or an instant on a full hour; default 30 days ago.",
     "end": "A day that still counts, or an instant that does not; default today.",
-    "group_by": f"Names with commas: cost_center, and one of {', '.join(FACETS)}; "
-    "model and provider go together. Default cost_center,model.",
+    "group_by": f"Names with commas: any of {', '.join(COLUMNS)}, and one of "
+    f"{', '.join(FACETS)}. Default cost_center,model.",
     "interval": "hour, day or month of the organization: adds `series`.",
 }
 
