@@ -42,6 +42,8 @@ app.conf.beat_schedule = {
     "carry on re-ratings": every("budgets.tasks.carry_on_reratings", seconds=10),
     "verify the books": every("budgets.tasks.verify_books", seconds=60),
     "seal the audit trail": every("attribution.tasks.seal_audit", seconds=60),
+    "find anomalies of hours": every("attribution.tasks.find_anomalies", seconds=300),
+    "find anomalies of days": every("attribution.tasks.find_anomalies_of_days", seconds=900),
     "make partitions ahead": every("attribution.tasks.make_partitions", seconds=3600),
 }
 

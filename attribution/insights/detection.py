@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -20,16 +20,19 @@ from attribution.tenancy.models import Organization
 LOOK_BACK = 56  # days that a day is compared with: eight of each weekday
 JUDGED_DAYS = 14  # so late may data be and still be judged
 ZERO = Decimal(0)
+BOTH = (False, True)  # of all keys together, and of each key
+Before = Mapping[Bucket, Mapping[date, Bucket]]  # what each bucket is compared with, by day
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What an evaluation sees: buckets to judge, those before each, amounts, and what is excused."""
+    """What an evaluation sees: buckets to judge with those before each, amounts, and what is known."""
 
-    judged: tuple[Bucket, ...]
-    before: Mapping[Bucket, Mapping[date, Bucket]]
+    grid: Grid
+    before: Before
     amounts: Amounts
     first_days: Mapping[Series, date]
+    known: Mapping[Series, list[Anomaly]]
     excused: Mapping[Series, list[Anomaly]]
     limits: Limits
     seen_to: datetime
@@ -56,48 +59,42 @@ def _judge(granularity: Granularity, count: int, *, at: datetime) -> int:
         return 0
     organization = Organization.objects.get(pk=required())
     grid = Grid(granularity, ZoneInfo(organization.time_zone))
-    changed = 0
-    for by_key in (False, True):
-        sight = _look(grid, organization, count, by_key=by_key, at=min(at, data_at))
-        changed += _keep(
-            sight, grid, by_key=by_key, at=at, alert_from=organization.anomaly_alert_usd
-        )
-    return changed
-
-
-def _keep(sight: Sight, grid: Grid, *, by_key: bool, at: datetime, alert_from: Decimal) -> int:
-    known = _known(sight.judged[0].starts_at, grid, by_key=by_key)
-    changed = 0
-    for each in sorted({*sight.amounts, *known}, key=str):
-        rows = known.get(each, [])
-        if not rows and not _is_large_enough(sight, each):
-            continue
-        found = [_finding(sight, each, bucket) for bucket in sight.judged]
-        for span in spans.spans(found, rows):
-            changed += findings.keep(span, each, grid.granularity, at=at, alert_from=alert_from)
-    return changed
+    seen_to = min(at, data_at)
+    judged = tuple(grid.last(seen_to, count))
+    before = {bucket: grid.before(bucket, LOOK_BACK) for bucket in judged}
+    alerts = findings.Alerts(at, organization.anomaly_alert_usd)
+    sights = (_look(grid, organization, before, by_key=by_key, at=seen_to) for by_key in BOTH)
+    return sum(_keep(sight, alerts) for sight in sights)
 
 
 def _look(
-    grid: Grid, organization: Organization, count: int, *, by_key: bool, at: datetime
+    grid: Grid, organization: Organization, before: Before, *, by_key: bool, at: datetime
 ) -> Sight:
-    judged = grid.last(at, count)
-    before = {bucket: grid.before(bucket, LOOK_BACK) for bucket in judged}
-    every = {*judged, *(like for likes in before.values() for like in likes.values())}
-    since = judged[0].day - timedelta(days=LOOK_BACK)
+    every = {*before, *(like for likes in before.values() for like in likes.values())}
+    limits = Limits(
+        organization.anomaly_deviation, organization.anomaly_share, organization.anomaly_least_usd
+    )
     return Sight(
-        tuple(judged),
+        grid,
         before,
         series.read(grid, every, by_key=by_key),
-        series.first_days(since=since, by_key=by_key),
+        series.first_days(since=min(each.day for each in every), by_key=by_key),
+        _known(grid, min(before).starts_at, by_key=by_key),
         _excused(every),
-        Limits(
-            organization.anomaly_deviation,
-            organization.anomaly_share,
-            organization.anomaly_least_usd,
-        ),
+        limits,
         at,
     )
+
+
+def _keep(sight: Sight, alerts: findings.Alerts) -> int:
+    changed = 0
+    for each in sorted({*sight.amounts, *sight.known}, key=str):
+        rows = sight.known.get(each, [])
+        if rows or _is_large_enough(sight, each):
+            found = [_finding(sight, each, bucket) for bucket in sight.before]
+            told = spans.spans(found, rows)
+            changed += sum(findings.keep(span, each, sight.grid, alerts) for span in told)
+    return changed
 
 
 def _finding(sight: Sight, each: Series, bucket: Bucket) -> Finding:
@@ -139,7 +136,7 @@ def _excused(every: set[Bucket]) -> dict[Series, list[Anomaly]]:
     return found
 
 
-def _known(since: datetime, grid: Grid, *, by_key: bool) -> dict[Series, list[Anomaly]]:
+def _known(grid: Grid, since: datetime, *, by_key: bool) -> dict[Series, list[Anomaly]]:
     """Return the rows that reach into what is judged or end where it begins, locked against people."""
     rows = Anomaly.objects.filter(
         granularity=grid.granularity, ends_at__gte=since, api_key_id__isnull=not by_key

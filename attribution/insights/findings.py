@@ -1,5 +1,6 @@
 """Writes anomalies down: figures, reason, and whether people are told; alone writes these columns."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from django.db import IntegrityError, transaction
 from attribution import money
 from attribution.insights import evidence
 from attribution.insights.models import Anomaly, Verdict
-from attribution.insights.series import Series
+from attribution.insights.series import Grid, Series
 from attribution.insights.spans import Span, is_settled
 
 NEWS = timedelta(days=2)  # people are told of what ended since, not of history
@@ -22,7 +23,15 @@ def series_of(row: Anomaly) -> Series:
     return Series(row.cost_center_id, row.model, row.api_key_id)
 
 
-def keep(span: Span, each: Series, granularity: str, *, at: datetime, alert_from: Decimal) -> bool:
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """When anomalies are looked for, and from which impact people are told of one."""
+
+    at: datetime
+    least: Decimal
+
+
+def keep(span: Span, each: Series, grid: Grid, alerts: Alerts) -> bool:
     """Bring a row up to date, or write a new one; say whether anything changed.
 
     A new row about hours that another evaluator has written meanwhile is left to that one.
@@ -31,12 +40,12 @@ def keep(span: Span, each: Series, granularity: str, *, at: datetime, alert_from
         cost_center_id=each.cost_center_id,
         model=each.model,
         api_key_id=each.api_key_id,
-        granularity=granularity,
-        found_at=at,
+        granularity=grid.granularity,
+        found_at=alerts.at,
     )
     before = _state(row)
     _fill(row, span)
-    _alert(row, at=at, alert_from=alert_from)
+    _alert(row, alerts)
     if _state(row) == before:
         return False
     if span.row is not None:
@@ -80,11 +89,11 @@ def _judge(row: Anomaly, *, is_over: bool) -> None:
         row.status, row.note = Verdict.NEW, ""
 
 
-def _alert(row: Anomaly, *, at: datetime, alert_from: Decimal) -> None:
+def _alert(row: Anomaly, alerts: Alerts) -> None:
     """Mark what people are told of; one event once, though days, hours and keys show it."""
-    if row.is_alerting or row.status != Verdict.NEW or abs(row.impact) < alert_from:
+    if row.is_alerting or row.status != Verdict.NEW or abs(row.impact) < alerts.least:
         return
-    if row.ends_at < at - NEWS:
+    if row.ends_at < alerts.at - NEWS:
         return
     told = Anomaly.objects.filter(
         cost_center_id=row.cost_center_id, model=row.model, is_alerting=True,
