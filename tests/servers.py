@@ -70,6 +70,21 @@ def own_servers() -> Iterator[EmbeddedServers]:
         stop(servers)
 
 
+@contextmanager
+def own_valkey() -> Iterator[EmbeddedServers]:
+    """Give a Valkey that a test may stop."""
+    path = Path(tempfile.mkdtemp(prefix="tollkeeper-tests-"))
+    path.chmod(0o711)
+    folder = DataFolder(path)
+    folder.lock()
+    servers = EmbeddedServers(folder, wanted=frozenset({"valkey"}), durable=False)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        stop(servers)
+
+
 def migrate(environment: dict[str, str]) -> None:
     """Migrate as the owner, in a process of its own: no connection of the tests may be the owner's."""
     env = {**os.environ, **environment, "DJANGO_SETTINGS_MODULE": "tests.settings"}

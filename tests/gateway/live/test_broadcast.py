@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,11 +11,11 @@ import pytest
 from redis import Redis
 from websockets.asyncio.client import ClientConnection
 
-from config.data_folder import DataFolder
 from config.embedded import EmbeddedServers
 from gateway.live import broadcast, events, link
 from gateway.live.broadcast import Broadcast
 from gateway.live.events import Event
+from tests import servers
 from tests.gateway.live.conftest import on_air
 from tests.gateway.live.listening import Station, ending, is_silent, said, until
 from tests.gateway.live.test_events import make_event
@@ -155,16 +153,8 @@ async def test_a_gateway_forgets_readers_of_whom_it_hears_nothing(
 @pytest.fixture
 def own_valkey() -> Iterator[EmbeddedServers]:
     """Give a Valkey that a test may kill."""
-    path = Path(tempfile.mkdtemp(prefix="tollkeeper-live-"))
-    path.chmod(0o711)
-    folder = DataFolder(path)
-    folder.lock()
-    servers = EmbeddedServers(folder, wanted=frozenset({"valkey"}), durable=False)
-    servers.start()
-    yield servers
-    servers.stop()
-    folder.unlock()
-    shutil.rmtree(path, ignore_errors=True)
+    with servers.own_valkey() as own:
+        yield own
 
 
 async def test_readers_are_told_when_valkey_is_away_and_hear_again_when_it_is_back(

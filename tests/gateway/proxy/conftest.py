@@ -1,15 +1,12 @@
 """Fixtures of the hot path's tests."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from config.data_folder import DataFolder
 from config.embedded import EmbeddedServers
 from gateway.proxy.rate_limits import link
+from tests import servers
 from tests.gateway.conftest import Running
 from tests.gateway.running import House, running
 
@@ -26,13 +23,5 @@ def start_limited(
 @pytest.fixture
 def own_valkey() -> Iterator[EmbeddedServers]:
     """Give a Valkey that a test may stop."""
-    path = Path(tempfile.mkdtemp(prefix="tollkeeper-tests-"))
-    path.chmod(0o711)
-    folder = DataFolder(path)
-    folder.lock()
-    servers = EmbeddedServers(folder, wanted=frozenset({"valkey"}), durable=False)
-    servers.start()
-    yield servers
-    servers.stop()
-    folder.unlock()
-    shutil.rmtree(path, ignore_errors=True)
+    with servers.own_valkey() as own:
+        yield own
