@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.access import every_organization
-from budgets.limits import revisions
+from budgets.forecasts import evaluation
+from budgets.limits import overrides, revisions
 from budgets.notifications import delivery, gathering
 from budgets.reservations import books, reratings
 
@@ -41,6 +42,20 @@ def open_periods_of(organization_id: str) -> None:
 
 
 @shared_task
+def follow_limits() -> None:
+    """Follow the limits of every organization that change by time."""
+    for organization_id in every_organization():
+        follow_limits_of.apply_async((str(organization_id),), expires=10)
+
+
+@shared_task
+def follow_limits_of(organization_id: str) -> None:
+    """Write down the overrides of one organization that ended, and carry over what is left."""
+    with tenant(UUID(organization_id)):
+        overrides.follow(timezone.now())
+
+
+@shared_task
 def carry_on_reratings() -> None:
     """Carry on the re-ratings of every organization."""
     for organization_id in every_organization():
@@ -51,6 +66,19 @@ def carry_on_reratings() -> None:
 def carry_on_reratings_of(organization_id: str) -> None:
     """Finish the open re-ratings of one organization."""
     reratings.carry_on(UUID(organization_id))
+
+
+@shared_task
+def evaluate_budgets() -> None:
+    """Evaluate the running budgets of every organization."""
+    for organization_id in every_organization():
+        evaluate_budgets_of.apply_async((str(organization_id),), expires=60)
+
+
+@shared_task
+def evaluate_budgets_of(organization_id: str) -> None:
+    """Bring one organization's forecasts up to date and raise thresholds on them."""
+    evaluation.evaluate(UUID(organization_id), at=timezone.now())
 
 
 @shared_task

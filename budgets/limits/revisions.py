@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Greatest, Now
 
 from attribution import calendar
 from attribution.audit import trail
@@ -28,6 +29,7 @@ from budgets.limits.periods import (
 )
 
 AHEAD = timedelta(hours=48)
+SKEW = timedelta(minutes=1)  # by how much the clock of whoever sets a limit may be ahead
 CHANGEABLE = [
     *("name", "enforcement", "wait_ms", "is_clamped", "owner", "approver"),
     *("rollover", "rollover_cap", "rollover_cap_unit"),
@@ -62,19 +64,34 @@ def create(
 
 
 def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str = "") -> None:
-    """Set another limit; the next admission already meets it, raised or lowered."""
-    before = limit_of(budget)
+    """Set another limit from `at` on; the next admission already meets it, raised or lowered.
+
+    An instant to come plans it: next year's limit, that takes the place of the present one on its day.
+    """
+    before = limit_of(budget, at=at)
     if before == amount:
         return
-    _add_version(budget, amount, kind=VersionKind.REVISED, at=at, by=by, reason=reason)
+    version = _add_version(budget, amount, kind=VersionKind.REVISED, at=at, by=by, reason=reason)
     relimit(budget)
     verb = "raised" if before is None or amount > before else "lowered"
+    facts = {"limit": f"{amount.normalize():f}", "reason": reason}
+    if at > version.created_at + SKEW:
+        facts["from"] = at.isoformat()
+    was = {"limit": None if before is None else f"{before.normalize():f}"}
+    trail.append(f"budget.limit_{verb}", by=by, on=budget, before=was, after=facts)
+
+
+def estimate(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str = "") -> None:
+    """Note what the budget is now expected to need; no limit moves."""
+    newest = LimitVersion.objects.filter(budget=budget, kind=VersionKind.ESTIMATE)
+    before = newest.order_by("-created_at").first()
+    _add_version(budget, amount, kind=VersionKind.ESTIMATE, at=at, by=by, reason=reason)
     trail.append(
-        f"budget.limit_{verb}",
+        "budget.estimated",
         by=by,
         on=budget,
-        before={"limit": None if before is None else f"{before.normalize():f}"},
-        after={"limit": f"{amount.normalize():f}", "reason": reason},
+        before={"estimate": f"{before.amount.normalize():f}" if before else None},
+        after={"estimate": f"{amount.normalize():f}", "reason": reason},
     )
 
 
@@ -150,11 +167,17 @@ def open_period(budget: Budget, window: Window, *, is_backfilled: bool) -> int |
     return None if period is None else int(period)
 
 
-def limit_of(budget: Budget) -> Decimal | None:
-    """Return the amount of the newest limit version."""
+def limit_of(budget: Budget, *, at: datetime | None = None) -> Decimal | None:
+    """Return the amount of the limit version in force now, or at an instant to come.
+
+    As budgets_reckon sees it: a version counts from when it was set, a planned one from its day.
+    """
     versions = LimitVersion.objects.filter(budget=budget).exclude(kind=VersionKind.ESTIMATE)
-    newest = versions.order_by("-created_at").first()
-    return newest.amount if newest else None
+    is_due = Q(effective_at__lte=Now() if at is None else at)
+    is_set = Q(effective_at__lte=F("created_at") + SKEW)
+    since = versions.filter(is_due | is_set).annotate(since=Greatest("effective_at", "created_at"))
+    found = since.order_by("-since").first() or versions.order_by("effective_at").first()
+    return found.amount if found else None
 
 
 def windows(spec: PeriodSpec, at: datetime) -> list[Window]:

@@ -52,7 +52,7 @@ SELECT q.id AS period, q.limit_amount AS "limit", q.spent, q.held, q.uncertain
   FROM budget_period q JOIN budget b ON b.organization_id = q.organization_id AND b.id = q.budget_id
  WHERE q.organization_id = %(organization)s AND q.hard AND q.ends_at > %(since)s
    AND q.spent + q.held + q.uncertain > q.limit_amount
-   AND (SELECT count(*) FROM limit_version v WHERE v.organization_id = q.organization_id AND v.budget_id = b.id) = 1
+   AND q.lowered_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM audit_entry a WHERE a.organization_id = q.organization_id
                     AND a.object_type = 'budget' AND a.object_id = b.id::text AND a.action = 'budget.changed')
    AND NOT EXISTS (
