@@ -503,7 +503,6 @@ class Migration(migrations.Migration):
                 ('source', models.CharField(blank=True, default='', max_length=200, verbose_name='file')),
                 ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
                 ('steps', models.JSONField()),
-                ('state_digest', models.CharField(max_length=64)),
                 ('made_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('applied_at', models.DateTimeField(null=True)),
                 ('applied_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

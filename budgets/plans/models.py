@@ -21,7 +21,7 @@ class PlanKind(models.TextChoices):
 class BudgetPlan(TenantModel):
     """Changes of budgets as they were previewed; applied once, as they stand, or not at all.
 
-    `steps` holds every row with what it does; `state_digest` says how the budgets stood meanwhile.
+    `steps` holds every row with what it does and how its budget stood when it was previewed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -29,7 +29,6 @@ class BudgetPlan(TenantModel):
     source = models.CharField(_("file"), max_length=200, blank=True, default="")
     reason = models.CharField(_("reason"), max_length=200, blank=True, default="")
     steps = models.JSONField()
-    state_digest = models.CharField(max_length=64)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     made_at = models.DateTimeField(default=timezone.now)
     applied_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
