@@ -18,6 +18,7 @@ from attribution.insights.models import Granularity
 from attribution.ledger.models import Facet, Grain, Rollup
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+MOST_NAMES = 2000
 QUARTERS = tuple(timedelta(minutes=n) for n in (0, 15, 30, 45))  # a rollup's hour may be that fine
 
 
@@ -135,10 +136,10 @@ def _rows(*, by_key: bool, only: Series | None) -> QuerySet[Rollup]:
 
 
 def _bounds(grain: Grain, names: Collection[datetime]) -> dict[str, Any]:
-    """Return the pruned range of days, or the single hours, that are read."""
+    """Return the pruned range, or of few hours of many days these alone."""
     if not names:
         return {"bucket__in": []}
-    if grain == Grain.DAY:
+    if grain == Grain.DAY or len(names) > MOST_NAMES:
         return {"bucket__gte": min(names), "bucket__lte": max(names)}
     return {"bucket__in": names}
 
