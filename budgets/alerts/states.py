@@ -49,6 +49,11 @@ def is_reached(level: Level, figures: Figures) -> bool:
     return figure >= level.value
 
 
+def burn_factor(spent: Decimal, *, limit: Decimal, share: Decimal) -> Decimal:
+    """Return how many times the even pace was spent in a share of a period, as raise_ahead.sql does."""
+    return spent / (limit * share) if limit > ZERO else ZERO
+
+
 def charged(levels: Iterable[Level], figures: Figures) -> str:
     """Return the state by what is charged alone: it falls only by a raised limit or a refund."""
     if figures.actual > ZERO and figures.actual >= figures.limit:

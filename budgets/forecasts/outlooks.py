@@ -8,8 +8,9 @@ from uuid import UUID
 
 from budgets.alerts import states
 from budgets.alerts.states import Figures, Level
+from budgets.forecasts import projection
 from budgets.forecasts.models import Forecast, Method, Status
-from budgets.forecasts.projection import Ahead
+from budgets.forecasts.projection import Ahead, Projection
 from budgets.limits import standing
 from budgets.limits.models import Threshold
 from budgets.limits.standing import Standing
@@ -91,48 +92,40 @@ def levels_of(budget_ids: Iterable[UUID]) -> Mapping[UUID, tuple[Level, ...]]:
     return levels
 
 
+def quantiles(found: Projection) -> tuple[tuple[str, Decimal], ...]:
+    """Return the figures of a forecast that thresholds may look at."""
+    figures = (("p10", found.p10), ("p50", found.p50), ("p90", found.p90))
+    return tuple((name, figure) for name, figure in figures if figure is not None)
+
+
 def _outlook(
     now: Standing, row: Forecast | None, levels: tuple[Level, ...], at: datetime
 ) -> Outlook:
     if row is None:
-        figures = Figures(now.limit, now.actual)
-        return Outlook(now, states.judge(levels, figures, is_silent=False))
-    is_old = row.computed_at < at - STALE
+        return Outlook(now, states.judge(levels, Figures(now.limit, now.actual), is_silent=False))
+    found = projection.project(projection.read(row.outline), actual=now.actual, limit=now.limit)
+    is_old = row.status == Status.READY and row.computed_at < at - STALE
+    status = Status.STALE if is_old else row.status
     state = states.judge(
         levels,
-        Figures(now.limit, now.actual, quantiles(row)),
+        Figures(now.limit, now.actual, quantiles(found) if status == Status.READY else ()),
         is_silent=row.silent_since is not None,
         is_burning=row.is_burning,
     )
     return Outlook(
         standing=now,
         state=state,
-        status=Status.STALE if is_old and row.status == Status.READY else row.status,
+        status=status,
         method=row.method,
         days=row.days,
         through_on=row.through_on,
-        p10=row.p10,
-        p50=row.p50,
-        p90=row.p90,
-        exhausted_on=row.exhausted_on,
+        p10=found.p10,
+        p50=found.p50,
+        p90=found.p90,
+        exhausted_on=found.exhausted_on,
         mape=row.mape,
         coverage=row.coverage,
         silent_since=row.silent_since,
         computed_at=row.computed_at,
-        ahead=_ahead(row),
-    )
-
-
-def quantiles(row: Forecast) -> tuple[tuple[str, Decimal], ...]:
-    """Return the figures of a forecast that thresholds may look at; none unless it is up to date."""
-    if row.status != Status.READY:
-        return ()
-    figures = (("p10", row.p10), ("p50", row.p50), ("p90", row.p90))
-    return tuple((name, figure) for name, figure in figures if figure is not None)
-
-
-def _ahead(row: Forecast) -> tuple[Ahead, ...]:
-    return tuple(
-        Ahead(date.fromisoformat(day), Decimal(expected), Decimal(cumulative))
-        for day, expected, cumulative in row.outline.get("ahead", ())
+        ahead=found.ahead,
     )

@@ -1,14 +1,16 @@
 """From complete days to the figures of a period: what is expected, how sure, and when it is used up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 from budgets.forecasts import backtest, methods
 from budgets.forecasts.methods import SCALE, ZERO, History
 
 DAY = timedelta(days=1)
+FIGURES = ("low", "high", "mape", "coverage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,20 @@ class Outline:
     mape: Decimal | None = None
     coverage: Decimal | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """Write it down, amounts as text."""
+        return {
+            "first": self.first.isoformat(),
+            "method": self.method,
+            "past": [f"{cost:f}" for cost in self.past],
+            "expected": [f"{cost:f}" for cost in self.expected],
+            **{
+                name: None if value is None else f"{value:f}"
+                for name in FIGURES
+                for value in (getattr(self, name),)
+            },
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
@@ -54,6 +70,18 @@ class Projection:
     p90: Decimal | None
     exhausted_on: date | None
     ahead: tuple[Ahead, ...] = ()
+
+
+def read(written: Mapping[str, Any]) -> Outline:
+    """Return an outline that was written down."""
+    figures = {name: written.get(name) for name in FIGURES}
+    return Outline(
+        date.fromisoformat(written["first"]),
+        written["method"],
+        tuple(Decimal(cost) for cost in written["past"]),
+        tuple(Decimal(cost) for cost in written["expected"]),
+        **{name: None if value is None else Decimal(value) for name, value in figures.items()},
+    )
 
 
 def outline(history: History, *, opens: date, ends: date) -> Outline:
