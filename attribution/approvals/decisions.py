@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from attribution.approvals.models import ApprovalRequest, Decision
 from attribution.audit import trail
 from attribution.audit.trail import Actor
@@ -62,12 +64,14 @@ class Subject:
 class Kind:
     """What may be asked for: its name, how it is told in words, how it is done.
 
-    `apply` raises OutdatedRequestError when it cannot be done any more.
+    `apply` raises OutdatedRequestError when it cannot be done any more. `drop` forgets what waited
+    for a request that was rejected or withdrawn.
     """
 
     label: Any
     tell: Callable[[ApprovalRequest], list[tuple[str, str]]]
     apply: Callable[[ApprovalRequest, Actor, datetime], object]
+    drop: Callable[[ApprovalRequest, Actor, datetime], object] | None = None
 
 
 # Packages above add theirs.
@@ -109,25 +113,28 @@ def approve(asked: ApprovalRequest, *, by: Actor, at: datetime, note: str = "") 
         raise OwnRequestError(str(row))
     if trail.digest(row.payload) != row.payload_digest:
         raise AlteredRequestError(str(row))
-    decided = _decide(row, Decision.APPROVED, by=by, at=at, note=note)
-    KINDS[row.kind].apply(decided, by, at)
+    with transaction.atomic():  # what cannot be done is not approved
+        decided = _decide(row, Decision.APPROVED, by=by, at=at, note=note)
+        KINDS[row.kind].apply(decided, by, at)
     return decided
 
 
 def reject(asked: ApprovalRequest, *, by: Actor, at: datetime, note: str = "") -> ApprovalRequest:
-    """End a request without doing anything else."""
+    """End a request without doing what was asked for."""
+    policy.changed(required())
     row = _waiting(asked)
     if row.requested_by_id == by.id:
         raise OwnRequestError(str(row))
-    return _decide(row, Decision.REJECTED, by=by, at=at, note=note)
+    return _drop(_decide(row, Decision.REJECTED, by=by, at=at, note=note), by, at)
 
 
 def withdraw(asked: ApprovalRequest, *, by: Actor, at: datetime, note: str = "") -> ApprovalRequest:
     """Take one's own request back."""
+    policy.changed(required())
     row = _waiting(asked)
     if row.requested_by_id != by.id:
         raise OwnRequestError(str(row))
-    return _decide(row, Decision.WITHDRAWN, by=by, at=at, note=note)
+    return _drop(_decide(row, Decision.WITHDRAWN, by=by, at=at, note=note), by, at)
 
 
 def may_decide(asked: ApprovalRequest, *, person_id: UUID, role: str) -> bool:
@@ -146,6 +153,12 @@ def _waiting(asked: ApprovalRequest) -> ApprovalRequest:
     row = ApprovalRequest.objects.select_for_update().get(pk=asked.pk)
     if row.decision:
         raise AlreadyDecidedError(str(row))
+    return row
+
+
+def _drop(row: ApprovalRequest, by: Actor, at: datetime) -> ApprovalRequest:
+    if drop := KINDS[row.kind].drop:
+        drop(row, by, at)
     return row
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import F, Sum
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -15,11 +16,12 @@ from attribution.audit.trail import Actor
 from attribution.isolation.transaction import required
 from attribution.templatetags.tollkeeper import instant_text
 from attribution.tenancy.models import Organization
-from budgets.limits import revisions
-from budgets.limits.amounts import LimitVersion, VersionKind
+from budgets.limits import overrides, revisions
+from budgets.limits.amounts import BudgetOverride, LimitVersion, VersionKind
 from budgets.limits.models import Budget, BudgetPeriod
+from budgets.limits.overrides import OverrideError, Terms
 
-LIMIT = "budget.limit"
+LIMIT, OVERRIDE = "budget.limit", "budget.override"
 LONGEST_REASON = 256
 
 
@@ -47,6 +49,43 @@ def set_limit(
         "effective_at": effective_at.isoformat() if effective_at else "",
     }
     return decisions.ask(LIMIT, subject_of(budget), payload=payload, reason=reason, by=by, at=at)
+
+
+def add_override(
+    budget: Budget, terms: Terms, *, at: datetime, by: Actor
+) -> ApprovalRequest | None:
+    """Raise a limit for a while, or ask a second person where that is above what one may add.
+
+    None: it acts. A request: the override stands there and adds nothing until it is approved.
+    """
+    if not is_override_above(budget, terms):
+        overrides.grant(budget, terms, at=at, by=by)
+        return None
+    waiting = overrides.request(budget, terms, at=at, by=by)
+    payload = {
+        "budget_id": str(budget.pk),
+        "override_id": str(waiting.pk),
+        "amount": money.text(terms.amount),
+        "starts_at": terms.starts_at.isoformat(),
+        "ends_at": terms.ends_at.isoformat(),
+    }
+    subject = Subject(str(waiting.pk), budget.name, budget.approver_id)
+    return decisions.ask(OVERRIDE, subject, payload=payload, reason=terms.reason, by=by, at=at)
+
+
+def is_override_above(budget: Budget, terms: Terms) -> bool:
+    """Say whether an override, with those that one person alone added for the same time, is too much."""
+    above = allowed()
+    if above is None:
+        return False
+    alone = BudgetOverride.objects.filter(
+        budget=budget,
+        approved_by=F("requested_by"),
+        revoked_at=None,
+        starts_at__lt=terms.ends_at,
+        ends_at__gt=terms.starts_at,
+    ).aggregate(total=Sum("amount"))["total"]
+    return terms.amount + (alone or 0) > above
 
 
 def needs_approval(budget: Budget, amount: Decimal, *, at: datetime) -> bool:
@@ -122,4 +161,35 @@ def _tell(asked: ApprovalRequest) -> list[tuple[str, str]]:
     ]
 
 
-KINDS = {LIMIT: Kind(_("another limit"), _tell, _apply)}
+def _apply_override(asked: ApprovalRequest, by: Actor, at: datetime) -> None:
+    running(asked)
+    try:
+        overrides.approve(_override(asked), at=at, by=by)
+    except OverrideError as error:
+        raise OutdatedRequestError(asked.subject_name) from error
+
+
+def _drop_override(asked: ApprovalRequest, by: Actor, at: datetime) -> None:
+    override = _override(asked)
+    if override.revoked_at is None and override.ends_at > at:
+        overrides.revoke(override, at=at, by=by, reason=asked.note)
+
+
+def _override(asked: ApprovalRequest) -> BudgetOverride:
+    return BudgetOverride.objects.get(pk=asked.payload["override_id"])
+
+
+def _tell_override(asked: ApprovalRequest) -> list[tuple[str, str]]:
+    facts = asked.payload
+    starts, ends = (datetime.fromisoformat(facts[name]) for name in ("starts_at", "ends_at"))
+    return [
+        (gettext("Added to the limit (USD)"), facts["amount"]),
+        (gettext("From"), instant_text(starts)),
+        (gettext("Until"), instant_text(ends)),
+    ]
+
+
+KINDS = {
+    LIMIT: Kind(_("another limit"), _tell, _apply),
+    OVERRIDE: Kind(_("more for a while"), _tell_override, _apply_override, _drop_override),
+}
