@@ -1,208 +1,115 @@
-"""Races for the last money of three nested budgets, at the store layer.
+"""Races for the last money of three nested budgets; the long form of what the tests run shortly.
 
-`python -m tests.concurrency.races --rounds 10000 --seed 1` prints what it found as JSON and ends with 1
-when a limit was passed at an admission's commit, a counter differs from what was granted and settled,
-or money that fits was refused at rest.
+`python -m tests.concurrency.races --races 10000 --seed 1` races at the store layer: each admission is
+compared with an answer worked out beside it, so a limit passed at a commit, a refusal of money that
+fits, a wrong figure in a refusal, a moved limit that acts late or a counter that differs from what was
+settled each fail the run (exit code 1). `--http 200 --processes 2` races through gateway processes.
+Prints what it found as JSON. Servers of its own, new ones each thousand races.
 """
 
 import argparse
 import json
 import os
-import random
+import subprocess
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
+import time
+from pathlib import Path
 
 import django
-import psycopg
 
-ROOM = (
-    "SELECT min(limit_amount - spent - held - uncertain) FROM budget_period"
-    " WHERE organization_id = %s AND hard"
-)
+from tests.concurrency.report import Found
 
-
-@dataclass
-class Found:
-    """What a run of races found."""
-
-    seed: int
-    rounds: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    worst_room: Decimal = Decimal(10**9)
-    breaches: list[str] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        """Write it down."""
-        report = {"seed": self.seed, "rounds": self.rounds, "outcomes": dict(self.outcomes)}
-        return json.dumps(
-            {**report, "worst_room": str(self.worst_room), "breaches": self.breaches[:20]}
-        )
+CHUNK = 1000  # races on one set of servers: half a million calls
+RACES = 50  # of one organization, whose books are then verified
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class Race:
-    """Gateways that admit and settle calls of one organization while its limits are lowered."""
+def run(
+    dsns: tuple[str, str],
+    *,
+    seed: int,
+    races: range,
+    gateways: int = 8,
+    admit: str = "budgets_admit",
+) -> Found:
+    """Run races by their numbers over connections of the gateway's and the owner's role."""
+    from attribution.isolation.transaction import tenant  # noqa: PLC0415 -- Django must be set up first
+    from budgets.reservations import books  # noqa: PLC0415
+    from tests.concurrency.race import Race, crew  # noqa: PLC0415
+    from tests.concurrency.store import make_world  # noqa: PLC0415
 
-    def __init__(self, world: Any, dsn: str, *, seed: int, found: Found) -> None:
-        from tests.concurrency import store  # noqa: PLC0415 -- Django must be set up first
-
-        self.store, self.world, self.dsn, self.seed, self.found = store, world, dsn, seed, found
-        self.charged = Decimal(0)
-        self.guard = threading.Lock()
-
-    def run(self, *, gateways: int, batches: int) -> None:
-        """Run the gateways and whoever lowers limits beside each other, then compare at rest."""
-        threads = [
-            threading.Thread(target=self._carry, args=(number, batches))
-            for number in range(gateways)
-        ]
-        threads.append(threading.Thread(target=self._lower))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self._compare()
-
-    def _carry(self, number: int, batches: int) -> None:
-        chance = random.Random(f"{self.seed} {number}")  # noqa: S311 -- repeatable, not secret
-        with self._connection() as app:
-            for _ in range(batches):
-                calls = [
-                    self.world.call(str(Decimal(chance.randint(1, 200)) / 1000))
-                    for _ in range(chance.randint(1, 8))
-                ]
-                granted = self._admit(app, calls)
-                self._settle(app, granted, chance)
-
-    def _admit(self, app: psycopg.Connection, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Admit calls and look at the room in the same transaction, its periods still locked: I2."""
-        with app.transaction():
-            self._serve(app)
-            outcomes = self.world.admit(app, calls)
-            (room,) = app.execute(ROOM, [self.world.organization_id]).fetchone() or (None,)
-        granted = [call for call, why in zip(calls, outcomes, strict=True) if why == "granted"]
-        with self.guard:
-            self.found.outcomes.update(outcomes)
-            if granted and room is not None:
-                self.found.worst_room = min(self.found.worst_room, room)
-                if room < 0:
-                    self.found.breaches.append(f"seed {self.seed}: {room} left at a commit")
-        return granted
-
-    def _settle(
-        self, app: psycopg.Connection, calls: list[dict[str, Any]], chance: random.Random
-    ) -> None:
-        ends = []
-        for call in calls:
-            cost = Decimal(call["amount"]) * chance.randint(0, 1000) / 1000
-            end = chance.choice(("settled", "settled", "settled", "released", "uncertain"))
-            ends.append({"id": call["id"], "state": end, "cost": f"{cost:f}"})
-            if end == "uncertain":
-                ends.append({"id": call["id"], "state": "settled", "cost": f"{cost:f}"})
-            with self.guard:
-                self.charged += 0 if end == "released" else cost
-        first = {end["id"]: end for end in reversed(ends)}
-        with app.transaction():
-            self._serve(app)
-            self.store.resolve(app, list(first.values()))
-        with app.transaction():
-            self._serve(app)
-            self.store.resolve(app, ends)
-
-    def _lower(self) -> None:
-        """Set other limits, each in a transaction of its own: several could meet admissions crosswise."""
-        chance = random.Random(f"{self.seed} limits")  # noqa: S311 -- repeatable, not secret
-        organization = self.world.organization_id
-        with self._connection() as app:
-            with app.transaction():
-                self._serve(app)
-                budgets = app.execute(
-                    "SELECT id FROM budget WHERE organization_id = %s", [organization]
-                ).fetchall()
-            for (budget,) in budgets:
-                amount = Decimal(chance.randint(10, 100)) / 100
-                with app.transaction():
-                    self._serve(app)
-                    app.execute(
-                        "INSERT INTO limit_version (id, organization_id, budget_id, kind, amount, effective_at, reason, created_at)"
-                        " VALUES (gen_random_uuid(), %s, %s, 'revised', %s, now(), '', clock_timestamp())",
-                        [organization, budget, amount],
-                    )
-                    question = {"organization_id": str(organization), "budget_id": str(budget)}
-                    app.execute("SELECT budgets_relimit(%s::jsonb)", [json.dumps(question)])
-
-    def _compare(self) -> None:
-        """Compare the counters at rest with what was granted and settled, and ask for what fits."""
-        with self._connection() as app, app.transaction():
-            self._serve(app)
-            rows = app.execute(
-                "SELECT spent, held, uncertain, limit_amount FROM budget_period WHERE organization_id = %s",
-                [self.world.organization_id],
-            ).fetchall()
-            (booked,) = app.execute(
-                "SELECT coalesce(sum(usd_amount), 0) FROM ledger_entry WHERE organization_id = %s",
-                [self.world.organization_id],
-            ).fetchone() or (None,)
-            room = min(limit - spent for spent, _, _, limit in rows)
-            fits = room <= 0 or self.world.admit(app, [self.world.call(f"{room:f}")]) == ["granted"]
-        figures = {(spent, held, uncertain) for spent, held, uncertain, _ in rows}
-        if figures != {(self.charged, 0, 0)} or booked != self.charged or not fits:
-            self.found.breaches.append(
-                f"seed {self.seed}: {figures}, booked {booked}, charged {self.charged}, fits {fits}"
-            )
-
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
-        with psycopg.connect(self.dsn, autocommit=True) as app:
-            yield app
-
-    def _serve(self, app: psycopg.Connection) -> None:
-        app.execute(
-            "SELECT set_config('app.organization_id', %s, true)", [str(self.world.organization_id)]
-        )
-
-
-def run(dsn: str, *, rounds: int, seed: int, gateways: int = 4) -> Found:
-    """Run races, each with an organization of its own; a race is one batch of one gateway."""
-    from tests.concurrency.store import make_world  # noqa: PLC0415 -- Django must be set up first
-
-    found = Found(seed)
-    while found.rounds < rounds:
-        race = Race(
-            make_world(limits=["1", "1.5", "1"]), dsn, seed=seed + found.rounds, found=found
-        )
-        race.run(gateways=gateways, batches=6)
-        found.rounds += gateways * 6
+    found, began = Found(seed), time.monotonic()
+    with crew(*dsns, gateways=gateways, admit=admit) as hands:
+        for first in range(races.start, races.stop, RACES):
+            home = make_world(limits=[])
+            for number in range(first, min(first + RACES, races.stop)):
+                Race(hands, home, f"{seed}.{number}", found).run()
+            with tenant(home.organization_id):
+                found.blame(f"races from {first}: {breach}" for breach in books.verify())
+    found.seconds = time.monotonic() - began
     return found
 
 
-def main() -> None:
-    """Run on servers of one's own, or on those of DATABASE_URL."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+def alone(options: argparse.Namespace) -> Found:
+    """Race on servers of one's own, in this process."""
     from tests import servers  # noqa: PLC0415 -- the environment comes first
 
-    own = None
-    if "DATABASE_URL" not in os.environ:
-        own = servers.start(durable=False)
-        os.environ.update(own.environment())
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    own = servers.start(durable=False)
     try:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+        os.environ.update(own.environment())
         django.setup()
-        found = run(os.environ["DATABASE_URL"], rounds=options.rounds, seed=options.seed)
+        if options.http:
+            from tests.concurrency import http_races  # noqa: PLC0415
+
+            owner, many = os.environ["OWNER_DATABASE_URL"], options.processes
+            return http_races.run(owner, seed=options.seed, races=options.http, gateways=many)
+        dsns = (os.environ["GATEWAY_DATABASE_URL"], os.environ["OWNER_DATABASE_URL"])
+        races = range(options.first, options.first + options.races)
+        return run(dsns, seed=options.seed, races=races, gateways=options.gateways)
     finally:
-        if own is not None:
-            servers.stop(own)
-    sys.stdout.write(found.as_json() + "\n")
-    sys.exit(1 if found.breaches else 0)
+        servers.stop(own)
+
+
+def in_chunks(options: argparse.Namespace) -> Found:
+    """Race chunk after chunk, each in a process with servers of its own."""
+    found = Found(options.seed)
+    for first in range(options.first, options.first + options.races, CHUNK):
+        races = min(CHUNK, options.first + options.races - first)
+        chosen = {
+            "races": races,
+            "first": first,
+            "seed": options.seed,
+            "gateways": options.gateways,
+        }
+        more = [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+        done = subprocess.run(  # noqa: S603 -- our own command
+            [sys.executable, "-m", "tests.concurrency.races", *more],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        found.merge(json.loads(done.stdout.splitlines()[-1]))
+        sys.stderr.write(f"{json.dumps(found.as_dict())}\n")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Race and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.concurrency.races", description=__doc__)
+    parser.add_argument("--races", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first race")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gateways", type=int, default=8, help="connections that ask at once")
+    parser.add_argument("--http", type=int, default=0, help="races through gateway processes")
+    parser.add_argument("--processes", type=int, default=2, help="gateway processes of those")
+    options = parser.parse_args(arguments)
+    is_short = options.http or options.races <= CHUNK
+    found = alone(options) if is_short else in_chunks(options)
+    sys.stdout.write(json.dumps(found.as_dict()) + "\n")
+    return 1 if found.breach_count else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

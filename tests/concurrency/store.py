@@ -184,6 +184,11 @@ def _open_budget(
     LimitVersion.objects.create(budget=budget, amount=limit, effective_at=now)
     for percent in ("50", "80", "100"):
         Threshold.objects.create(budget=budget, value=percent)
+    return open_period(budget, now)
+
+
+def open_period(budget: Budget, now: datetime) -> int:
+    """Open a period of two days around an instant."""
     window = {
         "organization_id": str(budget.organization_id),
         "budget_id": str(budget.id),
