@@ -41,9 +41,25 @@ class OrganizationAdmin(ScopedAdmin):
                     "unknown_cost_center",
                     "default_cost_center_id",
                     "retention_days",
-                    "anomaly_call_usd",
                     "fail_open_when_db_down",
                 ]
+            },
+        ),
+        (
+            _("Anomalies"),
+            {
+                "description": _(
+                    "A day, or an hour, of a cost center's spend on a model is an anomaly when it "
+                    "differs from the expected by more than the largest of the first three. The "
+                    "live stream marks single calls by the last."
+                ),
+                "fields": [
+                    "anomaly_deviation",
+                    "anomaly_share",
+                    "anomaly_least_usd",
+                    "anomaly_alert_usd",
+                    "anomaly_call_usd",
+                ],
             },
         ),
     ]

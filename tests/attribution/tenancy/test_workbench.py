@@ -1,6 +1,7 @@
 """What finance and owners do with cost centers, departments, people and settings in the admin."""
 
 import re
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -168,6 +169,10 @@ def test_the_settings_of_the_organization_are_the_owners(
         "default_cost_center_id": str(ours.cost_center.pk),
         "retention_days": "365",
         "anomaly_call_usd": "0.25",
+        "anomaly_deviation": "2.5",
+        "anomaly_share": "0.3",
+        "anomaly_least_usd": "15",
+        "anomaly_alert_usd": "75",
     }
 
     assert finance.post(url, form).status_code == 403
@@ -178,6 +183,9 @@ def test_the_settings_of_the_organization_are_the_owners(
         organization = Organization.objects.get()
     assert organization.default_cost_center_id == ours.cost_center.pk
     assert (organization.name, organization.retention_days) == ("Renamed", 365)
+    assert organization.anomaly_call_usd == Decimal("0.25")
+    assert organization.anomaly_deviation == Decimal("2.5")
+    assert organization.anomaly_alert_usd == 75
 
 
 def test_a_manager_narrowed_to_a_department_sees_its_rows_only(ours: Cast) -> None:
