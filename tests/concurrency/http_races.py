@@ -87,14 +87,15 @@ def arena(owner_dsn: str, folder: Path, *, gateways: int) -> Iterator[Arena]:
 
 def run(owner_dsn: str, *, seed: int, races: int, gateways: int = 2, calls: int = CALLS) -> Found:
     """Race through gateways of one's own."""
-    found, began = Found(seed), time.monotonic()
+    found = Found(seed)
     with (
         tempfile.TemporaryDirectory() as folder,
         arena(owner_dsn, Path(folder), gateways=gateways) as place,
     ):
+        began = time.monotonic()
         for number in range(races):
             asyncio.run(Race(place, f"{seed}.{number}", found, calls).run())
-    found.seconds = time.monotonic() - began
+        found.seconds = time.monotonic() - began
     return found
 
 
