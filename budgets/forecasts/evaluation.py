@@ -17,7 +17,7 @@ from attribution.tenancy.models import Organization
 from budgets.alerts import raising, states
 from budgets.alerts.raising import Burn
 from budgets.alerts.states import Figures, Level
-from budgets.forecasts import projection, series, silence, transitions
+from budgets.forecasts import outlooks, projection, series, silence, transitions
 from budgets.forecasts.methods import ZERO
 from budgets.forecasts.models import Forecast, Status
 from budgets.forecasts.outlooks import STALE
@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 RENEWED = timedelta(hours=6)  # late facts of complete days are met by then
 PRICED = ("status", "p10", "p50", "p90", "exhausted_on")
-JUDGED = ("silent_since", "is_burning", "state", "computed_at")
+JUDGED = ("silent_since", "is_burning", "state", "charged_state", "computed_at")
 MODELLED = ("method", "days", "through_on", "mape", "coverage", "outline", "modelled_at")
 
 
@@ -188,7 +188,15 @@ def _judge(case: Case, at: datetime) -> None:
     silent = row.outline.get("silent")
     row.silent_since = None if is_used or not silent else date.fromisoformat(silent)
     row.is_burning = _is_burning(case)
-    row.state = states.charged(case.levels, Figures(now.limit, now.actual))
+    quantiles = outlooks.quantiles(found) if row.status == Status.READY else ()
+    figures = Figures(now.limit, now.actual, quantiles)
+    row.charged_state = states.charged(case.levels, figures)
+    row.state = states.judge(
+        case.levels,
+        figures,
+        is_silent=row.silent_since is not None,
+        is_burning=row.is_burning,
+    )
     row.computed_at = at
 
 

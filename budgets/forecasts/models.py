@@ -30,8 +30,8 @@ class Method(models.TextChoices):
 class Forecast(TenantModel):
     """What a budget period will have cost; `outline` is what the complete days gave, kept for a day.
 
-    p10 and p90 are absent where the backtest has fewer than 8 errors. `state` is that by what is
-    charged, at the last evaluation: a recovery is told against it; pages judge anew when they read.
+    p10 and p90 are absent where the backtest has fewer than 8 errors. `state` is that of the last
+    evaluation, `charged_state` that by what is charged alone: a recovery is told against it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -49,6 +49,7 @@ class Forecast(TenantModel):
     silent_since = models.DateField(null=True)
     is_burning = models.BooleanField(default=False)
     state = models.CharField(max_length=16, default=OK)
+    charged_state = models.CharField(max_length=16, default=OK)
     outline = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     modelled_at = models.DateTimeField()
     computed_at = models.DateTimeField()

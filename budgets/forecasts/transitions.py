@@ -34,16 +34,16 @@ def events(
     told: str | None,
 ) -> list[Event]:
     """Return what is to be told of a budget's way from `before` to `row`."""
-    was = worse(before.state if before else OK, told or OK)
+    was = worse(before.charged_state if before else OK, told or OK)
     facts = {
         "period_id": period.pk,
         "limit": f"{now.limit:f}",
         "actual": f"{now.actual:f}",
     }
     found = []
-    if STATES.index(row.state) < STATES.index(was):
-        key = f"{period.pk}:{period.arm}:{was}:{row.state}"
-        found.append(Event(RECOVERED, key, facts | {"from": was, "to": row.state}))
+    if STATES.index(row.charged_state) < STATES.index(was):
+        key = f"{period.pk}:{period.arm}:{was}:{row.charged_state}"
+        found.append(Event(RECOVERED, key, facts | {"from": was, "to": row.charged_state}))
     silent = before.silent_since if before else None
     if row.silent_since and not silent:
         since = row.silent_since.isoformat()

@@ -427,6 +427,7 @@ class Migration(migrations.Migration):
                 ('silent_since', models.DateField(null=True)),
                 ('is_burning', models.BooleanField(default=False)),
                 ('state', models.CharField(default='ok', max_length=16)),
+                ('charged_state', models.CharField(default='ok', max_length=16)),
                 ('outline', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
                 ('modelled_at', models.DateTimeField()),
                 ('computed_at', models.DateTimeField()),
