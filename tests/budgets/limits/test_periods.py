@@ -1,12 +1,14 @@
 """Every instant lies in exactly one window of a budget, whatever the zone does to its clocks."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attribution import calendar
 from budgets.limits.periods import (
     PeriodError,
     PeriodSpec,
@@ -52,6 +54,7 @@ ZONES = [
     "UTC",
 ]
 PARIS = ZoneInfo("Europe/Paris")
+MOMENT = timedelta(microseconds=1)
 
 kinds = st.sampled_from(["day", "week", "month", "quarter", "year", "fiscal"])
 specs = st.one_of(
@@ -202,3 +205,77 @@ def test_the_windows_of_the_next_days_follow_each_other() -> None:
     assert [f"{day.starts_at:%m-%dT%H}" for day in days] == ["10-23T22", "10-24T22", "10-25T23"]
     custom = PeriodSpec("custom", PARIS, starts_on=date(2026, 5, 1), ends_on=date(2026, 5, 2))
     assert windows_until(custom, start, start + timedelta(days=400)) == []
+
+
+FINANCE_MONTHS = [
+    ("Europe/Paris", "2026-09-30T22:00 2026-10-31T23:00"),
+    ("Asia/Shanghai", "2026-09-30T16:00 2026-10-31T16:00"),
+]
+
+
+@pytest.mark.parametrize(("zone", "expected"), FINANCE_MONTHS)
+def test_october_begins_at_local_midnight(zone: str, expected: str) -> None:
+    assert bounds(window(PeriodSpec("month", ZoneInfo(zone)), "2026-10-15T00:00")) == expected
+
+
+def test_the_first_quarter_of_a_4_4_5_year() -> None:
+    spec = PeriodSpec("fiscal", ZoneInfo("UTC"), pattern="4-4-5", anchor=date(2026, 1, 5))
+
+    found = windows_until(spec, datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 4, 6, tzinfo=UTC))
+
+    assert [f"{one.ends_at:%Y-%m-%d}" for one in found] == [
+        "2026-02-02",
+        "2026-03-02",
+        "2026-04-06",
+    ]
+
+
+edges = st.one_of(
+    st.builds(  # the first and the last day of a month, 29 February among them
+        lambda year, month, is_first: (
+            date(year + month // 12, month % 12 + 1, 1) - timedelta(days=0 if is_first else 1)
+        ),
+        st.integers(1996, 2040),
+        st.integers(0, 12),
+        st.booleans(),
+    ),
+    st.dates(date(1995, 1, 2), date(2040, 1, 1)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(specs, edges, st.integers(-7200, 7200), st.sampled_from([0, 1, -1]))
+def test_instants_around_midnights_are_in_exactly_one_window(
+    spec: PeriodSpec, day: date, seconds: int, microseconds: int
+) -> None:
+    midnight = calendar.day_start(day, spec.zone)
+    instant = midnight + timedelta(seconds=seconds, microseconds=microseconds)
+
+    found = window_at(spec, instant)
+
+    assert found is not None
+    before, after = window_at(spec, found.starts_at - MOMENT), next_window(spec, found)
+    assert before is not None
+    assert after is not None
+    assert [one.starts_at <= instant < one.ends_at for one in (before, found, after)] == [
+        *(False, True, False)
+    ]
+    assert (before.ends_at, found.ends_at) == (found.starts_at, after.starts_at)
+    if spec.kind == "day":
+        assert window_at(spec, midnight) == Window(
+            midnight, calendar.day_start(day + timedelta(days=1), spec.zone)
+        )
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("kind", ["week", "month", "quarter", "year", "fiscal"])
+def test_windows_of_thirteen_years_join_without_gap_or_overlap(zone: str, kind: str) -> None:
+    spec = PeriodSpec(kind, ZoneInfo(zone), start_month=2)
+
+    found = windows_until(spec, datetime(2016, 2, 29, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC))
+
+    assert all(one.ends_at == two.starts_at for one, two in pairwise(found))
+    assert all(
+        calendar.local_day(one.starts_at, spec.zone) < calendar.local_day(one.ends_at, spec.zone)
+        for one in found
+    )
