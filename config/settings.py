@@ -32,6 +32,7 @@ _host = urlsplit(TOLLKEEPER_URL).hostname or "localhost"
 # Secrets: empty ones are refused where they are used, and by `check --deploy`
 
 SECRET_KEY = env("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 TOLLKEEPER_KEY_PEPPER = env("TOLLKEEPER_KEY_PEPPER", default="")
 TOLLKEEPER_WRAP_KEY = env("TOLLKEEPER_WRAP_KEY", default="")  # opens credentials: gateways only
 TOLLKEEPER_WRAP_PUBLIC_KEY = env("TOLLKEEPER_WRAP_PUBLIC_KEY", default="")  # seals them: everybody
@@ -214,6 +215,7 @@ CONTENT_SECURITY_POLICY = {
 # What pages of lower packages show and only an upper one knows: named here, imported by nobody below
 
 UPSTREAM_NAMES = "gateway.upstreams.names.by_id"
+KEYS_OF_PERSON = "gateway.keys.lineages.of_person"
 
 # JSON API
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
+from attribution.approvals.models import ApprovalRequest
 from attribution.audit.models import AuditEntry
 from attribution.isolation.transaction import tenant
 from attribution.ledger.models import LedgerEntry
@@ -21,13 +22,17 @@ from attribution.tenancy.models import (
     User,
 )
 from budgets.alerts.models import Alert
+from budgets.channels.models import Channel
 from budgets.limits.amounts import BudgetOverride
 from budgets.limits.models import Budget
+from budgets.plans.models import BudgetPlan
 from budgets.reservations.models import BoundBreach, Rerating
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
 from tests.factories import (
+    make_anomaly,
+    make_approval,
     make_block,
     make_budget,
     make_call,
@@ -37,6 +42,7 @@ from tests.factories import (
     make_member,
     make_organization,
     make_override,
+    make_plan,
     make_price,
     make_proposal,
     make_rate_limit,
@@ -46,6 +52,7 @@ from tests.factories import (
     make_upstream,
     make_user,
 )
+from tests.messages import make_channel, make_note
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Cast:
     cost_center: CostCenter
     budget: Budget
     override: BudgetOverride
+    approval: ApprovalRequest
+    plan: BudgetPlan
     price: Price
     upstream: Upstream
     route: Route
@@ -71,7 +80,10 @@ class Cast:
     alert_id: UUID
     breach_id: int
     rerating: Rerating
+    channel: Channel
+    notification_id: UUID
     proposal_id: int
+    anomaly_id: UUID
 
     def person(self, role: str) -> User:
         """Return the person of a role."""
@@ -113,6 +125,8 @@ def make_cast(*, mark: str) -> Cast:
             cost_center=cost_center,
             budget=budget,
             override=make_override(budget=budget, reason=f"{mark} override"),
+            approval=make_approval(budget=budget, asked_by=users["finance"]),
+            plan=make_plan(made_by=users["finance"], name=f"{mark} planned"),
             price=make_price(model=f"{mark}-model"),
             upstream=upstream,
             route=make_route(name=f"{mark}-route", upstream=upstream),
@@ -127,8 +141,11 @@ def make_cast(*, mark: str) -> Cast:
             audit_id=AuditEntry.objects.latest("at").pk,
             alert_id=Alert.objects.get().pk,
             breach_id=BoundBreach.objects.get().pk,
+            channel=make_channel(name=f"{mark} channel"),
+            notification_id=make_note(users["finance"], mark=mark),
             rerating=make_rerating(reason=f"{mark} reason"),
             proposal_id=make_proposal(),
+            anomaly_id=make_anomaly(cost_center=cost_center, model=f"{mark}-model").pk,
         )
 
 

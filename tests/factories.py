@@ -13,7 +13,10 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
-from attribution.audit.trail import SYSTEM
+from attribution.approvals import decisions
+from attribution.approvals.models import ApprovalRequest
+from attribution.audit.trail import SYSTEM, Actor
+from attribution.insights.models import Anomaly
 from attribution.isolation.transaction import required, tenant
 from attribution.prices.models import Price
 from attribution.tenancy import blocks
@@ -28,9 +31,13 @@ from attribution.tenancy.models import (
     Role,
     User,
 )
-from budgets.limits import revisions
+from budgets.limits import raises, revisions
 from budgets.limits.amounts import BudgetOverride
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
+from budgets.plans import drafts
+from budgets.plans.fields import USUAL
+from budgets.plans.models import BudgetPlan, PlanKind
+from budgets.plans.steps import Action, Step
 from budgets.reservations.models import Rerating
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route, RouteTarget
@@ -117,6 +124,23 @@ def make_override(*, budget: Budget, amount: str = "10", **columns: Any) -> Budg
     )
 
 
+def make_approval(*, budget: Budget, asked_by: User, limit: str = "900") -> ApprovalRequest:
+    """Ask a second person for another limit."""
+    payload = {"budget_id": str(budget.pk), "before": "100", "limit": limit, "effective_at": ""}
+    by = Actor("user", asked_by.pk)
+    subject = raises.subject_of(budget)
+    at, reason = timezone.now(), f"{budget.name} needs more"
+    return decisions.ask(raises.LIMIT, subject, payload=payload, reason=reason, by=by, at=at)
+
+
+def make_plan(*, made_by: User, name: str = "") -> BudgetPlan:
+    """Keep the preview of a plan with one new budget."""
+    after = {**USUAL, "name": name or unique("planned"), "covers": "organization"}
+    step = Step(2, Action.CREATE, after["name"], after={**after, "limit_usd": "500"})
+    facts: dict[str, Any] = {"by": Actor("user", made_by.pk), "at": timezone.now()}
+    return drafts.keep(PlanKind.IMPORT, [step], **facts, source="plan.csv", reason="")
+
+
 def make_price(*, model: str = "", provider: str = "openai", **columns: Any) -> Price:
     """Create a price of the organization's own."""
     values: dict[str, Any] = {"rates": RATES, "effective_from": timezone.now(), **columns}
@@ -154,6 +178,39 @@ def make_proposal(*, model: str = "waiting-1", **columns: Any) -> int:
         )
     assert row
     return int(row[0])
+
+
+def make_anomaly(
+    *,
+    cost_center: CostCenter | None = None,
+    model: str = "",
+    expected: str = "40",
+    actual: str = "200",
+    at: datetime | None = None,
+    **columns: Any,
+) -> Anomaly:
+    """Note an anomaly of a day, as an evaluator would that saw no calls."""
+    ends_at = at or timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    starts_at = ends_at - timedelta(days=1)
+    bucket = {
+        "from": starts_at.isoformat(),
+        "to": ends_at.isoformat(),
+        "actual": actual,
+        "expected": expected,
+        "limit": "10",
+        "like": [],
+    }
+    return Anomaly.objects.create(
+        cost_center=cost_center,
+        model=model or unique("model"),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        expected=Decimal(expected),
+        actual=Decimal(actual),
+        impact=Decimal(actual) - Decimal(expected),
+        buckets=[bucket],
+        **columns,
+    )
 
 
 def make_upstream(*, name: str = "", kind: str = "demo", **columns: Any) -> Upstream:

@@ -32,7 +32,6 @@ class Sight:
     before: Before
     amounts: Amounts
     first_days: Mapping[Series, date]
-    known: Mapping[Series, list[Anomaly]]
     excused: Mapping[Series, list[Anomaly]]
     limits: Limits
     seen_to: datetime
@@ -52,6 +51,16 @@ def judge_hours(*, at: datetime, count: int = 4) -> int:
     return _judge(Granularity.HOUR, count, at=at)
 
 
+def retrace(row: Anomaly, *, first: datetime, until: datetime, zone: ZoneInfo) -> list[Finding]:
+    """Return how the series of a row stands between two instants, as an evaluator sees it now."""
+    grid, each = Grid(row.granularity, zone), findings.series_of(row)
+    judged = grid.between(first, until)
+    before = {bucket: grid.before(bucket, LOOK_BACK) for bucket in judged}
+    organization = Organization.objects.get(pk=required())
+    sight = _look(grid, organization, before, only=each, by_key=bool(each.api_key_id), at=until)
+    return [_finding(sight, each, bucket) for bucket in judged]
+
+
 def _judge(granularity: Granularity, count: int, *, at: datetime) -> int:
     _lock()
     data_at = rollups.advanced_at()
@@ -63,12 +72,22 @@ def _judge(granularity: Granularity, count: int, *, at: datetime) -> int:
     judged = tuple(grid.last(seen_to, count))
     before = {bucket: grid.before(bucket, LOOK_BACK) for bucket in judged}
     alerts = findings.Alerts(at, organization.anomaly_alert_usd)
-    sights = (_look(grid, organization, before, by_key=by_key, at=seen_to) for by_key in BOTH)
-    return sum(_keep(sight, alerts) for sight in sights)
+    changed = 0
+    for by_key in BOTH:
+        sight = _look(grid, organization, before, by_key=by_key, at=seen_to)
+        known = _known(grid, judged[0].starts_at, by_key=by_key)
+        changed += _keep(sight, known, alerts)
+    return changed
 
 
 def _look(
-    grid: Grid, organization: Organization, before: Before, *, by_key: bool, at: datetime
+    grid: Grid,
+    organization: Organization,
+    before: Before,
+    *,
+    by_key: bool,
+    at: datetime,
+    only: Series | None = None,
 ) -> Sight:
     every = {*before, *(like for likes in before.values() for like in likes.values())}
     limits = Limits(
@@ -77,19 +96,18 @@ def _look(
     return Sight(
         grid,
         before,
-        series.read(grid, every, by_key=by_key),
-        series.first_days(since=min(each.day for each in every), by_key=by_key),
-        _known(grid, min(before).starts_at, by_key=by_key),
+        series.read(grid, every, by_key=by_key, only=only),
+        series.first_days(since=min(each.day for each in every), by_key=by_key, only=only),
         _excused(every),
         limits,
         at,
     )
 
 
-def _keep(sight: Sight, alerts: findings.Alerts) -> int:
+def _keep(sight: Sight, known: Mapping[Series, list[Anomaly]], alerts: findings.Alerts) -> int:
     changed = 0
-    for each in sorted({*sight.amounts, *sight.known}, key=str):
-        rows = sight.known.get(each, [])
+    for each in sorted({*sight.amounts, *known}, key=str):
+        rows = known.get(each, [])
         if rows or _is_large_enough(sight, each):
             found = [_finding(sight, each, bucket) for bucket in sight.before]
             told = spans.spans(found, rows)

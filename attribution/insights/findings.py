@@ -9,13 +9,12 @@ from django.db import IntegrityError, transaction
 
 from attribution import money
 from attribution.insights import evidence
-from attribution.insights.models import Anomaly, Verdict
+from attribution.insights.models import LATE, Anomaly, Verdict
 from attribution.insights.series import Grid, Series
 from attribution.insights.spans import Span, is_settled
 
 NEWS = timedelta(days=2)  # people are told of what ended since, not of history
 FIGURES = ("starts_at", "ends_at", "expected", "actual", "impact", "buckets", "reason")
-LATE = "late data"  # the note of a row that late data took back; shown in the reader's language
 
 
 def series_of(row: Anomaly) -> Series:

@@ -26,6 +26,9 @@ class Verdict(models.TextChoices):
     FALSE_POSITIVE = "false_positive", _("false alarm")
 
 
+LATE = "late data"  # the note of a row that late data took back; pages say it in their language
+
+
 class Anomaly(TenantModel):
     """Days or hours in a row in which a cost center's spend on a model was far from the expected.
 

@@ -57,6 +57,14 @@ class Grid:
             found.append(self.holding(found[-1].starts_at - timedelta(microseconds=1)))
         return found[::-1]
 
+    def between(self, first: datetime, until: datetime) -> list[Bucket]:
+        """Return the buckets that begin in [first, until)."""
+        found, at = [], first
+        while at < until:
+            found.append(self.holding(at))
+            at = found[-1].ends_at
+        return found
+
     def holding(self, at: datetime) -> Bucket:
         """Return the bucket that holds an instant."""
         day = calendar.local_day(at, self.zone)
@@ -115,10 +123,10 @@ def read(
     return found
 
 
-def first_days(*, since: date, by_key: bool) -> dict[Series, date]:
+def first_days(*, since: date, by_key: bool, only: Series | None = None) -> dict[Series, date]:
     """Return the first day on which each series was used, within what is looked back on."""
     begins = datetime.combine(since, time.min, UTC)
-    rows = _rows(by_key=by_key, only=None).filter(grain=Grain.DAY, bucket__gte=begins)
+    rows = _rows(by_key=by_key, only=only).filter(grain=Grain.DAY, bucket__gte=begins)
     found: dict[Series, date] = {}
     for row in _summed(rows, by_key=by_key):
         series, day = _series(row), row["bucket"].date()

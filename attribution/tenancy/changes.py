@@ -68,6 +68,8 @@ def _worded(field: Any, value: str | None) -> str:
     if value in {None, "", "[]"}:
         return "—"
     text = str(value)
+    if field.choices:
+        return str(dict(field.flatchoices).get(text, text))
     if isinstance(field, models.DateTimeField):
         return f"{timezone.localtime(datetime.fromisoformat(text)):%Y-%m-%d %H:%M}"
     if isinstance(field, models.JSONField):

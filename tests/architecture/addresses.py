@@ -9,11 +9,16 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from tests.cast import Cast
 
 PAGES = {
+    "attribution:anomaly": "attribution_anomaly",
+    "attribution:approval": "attribution_approvalrequest",
+    "budgets:budget": "budgets_budget",
+    "budgets:channel": "budgets_channel",
+    "budgets:notification": "budgets_notification",
     "budgets:rerating": "budgets_rerating",
     "gateway:key": "gateway_apikey",
     "gateway:upstream": "gateway_upstream",
 }
-FIXED = {"panel": "daily", "app_label": "attribution"}
+FIXED = {"panel": "daily", "app_label": "attribution", "token": "forged"}
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,15 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "attribution_price": cast.price.pk,
         "attribution_priceproposal": cast.proposal_id,
         "attribution_usagerecord": cast.call_id,
+        "attribution_anomaly": cast.anomaly_id,
         "attribution_ledgerentry": cast.entry_id,
         "attribution_auditentry": cast.audit_id,
+        "attribution_approvalrequest": cast.approval.pk,
         "budgets_budget": cast.budget.pk,
         "budgets_alert": cast.alert_id,
         "budgets_boundbreach": cast.breach_id,
+        "budgets_channel": cast.channel.pk,
+        "budgets_notification": cast.notification_id,
         "budgets_rerating": cast.rerating.pk,
         "gateway_apikey": cast.key.pk,
         "gateway_block": cast.block.pk,
