@@ -5,5 +5,6 @@ from django.urls import include, path
 app_name = "budgets"
 urlpatterns = [
     path("", include("budgets.overview.urls")),
+    path("", include("budgets.control.urls")),
     path("", include("budgets.reservations.urls")),
 ]

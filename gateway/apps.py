@@ -10,3 +10,10 @@ class GatewayConfig(AppConfig):
     name = "gateway"
     verbose_name = _("Gateway")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tell the pages of budgets which keys there are; they lie below and cannot ask."""
+        from budgets.control import structure  # noqa: PLC0415  # models are loaded only now
+        from gateway.keys import programs  # noqa: PLC0415
+
+        structure.SOURCES.append(programs.held)

@@ -1,0 +1,1 @@
+"""The pages of budgets: list, tree, burn-down, refusals, alerts, overrides."""
