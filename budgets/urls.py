@@ -6,5 +6,7 @@ app_name = "budgets"
 urlpatterns = [
     path("", include("budgets.overview.urls")),
     path("", include("budgets.control.urls")),
+    path("", include("budgets.channels.urls")),
+    path("", include("budgets.notifications.urls")),
     path("", include("budgets.reservations.urls")),
 ]

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 from threading import Event, Timer
 
@@ -14,8 +15,8 @@ import certifi
 from attribution.outbound import addresses
 from attribution.outbound.addresses import AddressError, Exceptions, Origin
 
-CONNECT_S = 5.0
-TOTAL_S = 15.0
+CONNECT = timedelta(seconds=5)
+TOTAL = timedelta(seconds=15)
 MOST = 4096  # bytes of an answer that are read: nobody here needs more
 
 
@@ -46,12 +47,12 @@ class Client:
         *,
         exceptions: Exceptions = addresses.NO_EXCEPTIONS,
         tls: ssl.SSLContext | None = None,
-        total_s: float = TOTAL_S,
+        total: timedelta = TOTAL,
     ) -> None:
         """Keep the operator's exceptions, the certificates to trust and the deadline."""
         self._exceptions = exceptions
         self._tls = tls or trusted()
-        self._total_s = total_s
+        self._total_s = total.total_seconds()
 
     def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> Answer:
         """Send a body and return the answer; raise OutboundError when there is none in time."""
@@ -121,7 +122,7 @@ def _first(found: list[str], port: int) -> socket.socket:
     last: OSError = OSError("no address")
     for address in found:
         try:
-            line = socket.create_connection((address, port), timeout=CONNECT_S)
+            line = socket.create_connection((address, port), timeout=CONNECT.total_seconds())
         except OSError as error:
             last = error
             continue

@@ -7,5 +7,5 @@ SELECT a.id AS alert_id, a.organization_id, q.budget_id, a.budget_period_id AS p
   JOIN budget_period q ON q.organization_id = a.organization_id AND q.id = a.budget_period_id
   CROSS JOIN LATERAL (
     SELECT min(n.done_at) AS delivered_at, count(n.done_at)::int AS deliveries FROM notification n
-     WHERE n.organization_id = a.organization_id AND n.topic = 'budget.threshold' AND n.recipient <> ''
+     WHERE n.organization_id = a.organization_id AND n.topic = 'budget.threshold' AND n.recipient <> '' AND n.channel <> 'in_app'
        AND n.payload ->> 'alert_id' = a.id::text) d;

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/reckon.sql", "9f7ea0dc408d32dd"),
         InstallSQL("budgets/limits/follow.sql", "a3bdf5e3bee374cb"),
         InstallSQL("budgets/alerts/raise_ahead.sql", "5d5deec4a4195f06"),
-        InstallSQL("budgets/forecasts/outlook.sql", "268dca51964416e1"),
+        InstallSQL("budgets/forecasts/outlook.sql", "e35bc6600d010f95"),
         InstallSQL("budgets/alerts/tell.sql", "ebdb5aa0ec3a82dd"),
         InstallSQL("budgets/limits/backfill.sql", "5c7d5ac595a239f6"),
         InstallSQL("budgets/limits/period.sql", "d8ab9de1f44cfcc3"),

@@ -1,81 +1,83 @@
 """Turns events that lower floors left into messages owed: one per recipient and channel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from uuid import UUID
 
-from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from attribution.isolation.transaction import tenant
-from attribution.tenancy.models import CostCenter, Department, Membership, Role
-from budgets.alerts.models import Alert
-from budgets.limits.models import Budget, Scope
-from budgets.notifications.models import Notification
+from attribution.tenancy.models import Membership
+from budgets.channels.models import ChannelKind
+from budgets.notifications import facts
+from budgets.notifications.facts import Story
+from budgets.notifications.models import MailChoice, Notification, Subscription
 
-THRESHOLD = "budget.threshold"
-EMAIL = "email"
 MOST = 200  # events of one transaction
 
 
 def gather(organization_id: UUID) -> int:
     """Address the events of one organization; return how many messages are newly owed.
 
-    Its own transaction. Idempotent: a message is unique by event, channel and person.
+    Its own transaction. Idempotent: a message is unique by event, channel and recipient.
     """
     with tenant(organization_id):
-        events = Notification.objects.filter(
-            topic=THRESHOLD, recipient="", done_at=None
-        ).select_for_update(skip_locked=True)
-        return sum(_address(event) for event in events.order_by("created_at")[:MOST])
-
-
-def recipients(budget: Budget) -> list[Membership]:
-    """Return who is told about a budget: its owner, owners and finance, and who manages what it covers.
-
-    A manager without a department manages all of them.
-    """
-    covered = _departments(budget)
-    managers = Q(role=Role.MANAGER) & (Q(department=None) | Q(department_id__in=covered))
-    told = Q(user_id=budget.owner_id) | Q(role__in=[Role.OWNER, Role.FINANCE]) | managers
-    active = Membership.objects.filter(is_active=True, user__is_active=True)
-    return list(active.filter(told).select_related("user").order_by("user__email"))
+        events = Notification.objects.filter(recipient="", done_at=None)
+        mine = events.select_for_update(skip_locked=True).order_by("created_at")
+        return sum(_address(event) for event in mine[:MOST])
 
 
 def _address(event: Notification) -> int:
-    alert = Alert.objects.select_related("budget_period__budget").get(pk=event.payload["alert_id"])
-    people = recipients(alert.budget_period.budget)
-    owed = [
-        Notification(
-            topic=event.topic,
-            dedupe_key=f"{event.dedupe_key}:{EMAIL}:{person.user_id}",
-            recipient=person.user.email,
-            channel=EMAIL,
-            payload=event.payload,
-            created_at=event.created_at,
-        )
-        for person in people
-    ]
+    told = facts.story(event)
+    owed = list(_rows(event, told)) if told else []
     Notification.objects.bulk_create(owed, ignore_conflicts=True)
     Notification.objects.filter(pk=event.pk).update(done_at=Now())
     return len(owed)
 
 
-def _departments(budget: Budget) -> set[UUID]:
-    """Return the department that a budget belongs to, and those above it."""
-    if budget.scope == Scope.DEPARTMENT:
-        first = budget.scope_id
-    elif budget.scope == Scope.COST_CENTER:
-        centers = CostCenter.objects.filter(id=budget.scope_id or UUID(int=0))
-        first = centers.values_list("department_id", flat=True).first()
-    else:
-        return set()
-    return set(_upwards(first, dict(Department.objects.values_list("pk", "parent_id"))))
+def _rows(event: Notification, told: Story) -> Iterator[Notification]:
+    """Yield a note in the pages for everybody, the mails people want, and one per channel."""
+    choices = dict(Subscription.objects.values_list("person_id", "mail"))
+    for person in told.people:
+        yield note(event, person, told.payload)
+        if _wants_mail(choices.get(person.user_id, MailChoice.NOW), is_hard=told.is_hard):
+            yield mail(event, person, told.payload)
+    for place in told.places:
+        yield Notification(
+            topic=event.topic,
+            dedupe_key=f"{event.dedupe_key}:channel:{place.pk}",
+            recipient=place.mailbox or place.name,
+            channel=place.kind,
+            place=place,
+            payload=told.payload,
+            created_at=event.created_at,
+        )
 
 
-def _upwards(first: UUID | None, parents: dict[UUID, UUID | None]) -> Iterable[UUID]:
-    seen: set[UUID] = set()
-    current = first
-    while current is not None and current not in seen:
-        seen.add(current)
-        current = parents.get(current)
-    return seen
+def note(event: Notification, person: Membership, payload: facts.Payload) -> Notification:
+    """Return what stands in the pages of a person: there at once, unread."""
+    return _personal(event, person, payload, channel=ChannelKind.IN_APP)
+
+
+def mail(event: Notification, person: Membership, payload: facts.Payload) -> Notification:
+    """Return the e-mail that a person is owed."""
+    return _personal(event, person, payload, channel=ChannelKind.EMAIL)
+
+
+def _personal(
+    event: Notification, person: Membership, payload: facts.Payload, *, channel: ChannelKind
+) -> Notification:
+    return Notification(
+        topic=event.topic,
+        dedupe_key=f"{event.dedupe_key}:{channel}:{person.user_id}",
+        recipient=person.user.email,
+        channel=channel,
+        person=person.user,
+        payload=payload,
+        created_at=event.created_at,
+        done_at=timezone.now() if channel == ChannelKind.IN_APP else None,
+    )
+
+
+def _wants_mail(choice: str, *, is_hard: bool) -> bool:
+    return choice == MailChoice.NOW or (choice == MailChoice.HARD and is_hard)

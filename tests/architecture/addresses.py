@@ -9,7 +9,6 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from tests.cast import Cast
 
 PAGES = {
-    "budgets:budget": "budgets_budget",
     "attribution:anomaly": "attribution_anomaly",
     "attribution:approval": "attribution_approvalrequest",
     "budgets:budget": "budgets_budget",

@@ -110,7 +110,9 @@ def test_an_answer_that_drips_is_cut_at_the_deadline() -> None:
     with listening() as port:
         started = time.monotonic()
         with pytest.raises(OutboundError):
-            client(port, total_s=0.5).post(f"http://127.0.0.1:{port}/drip", b"{}", headers={})
+            client(port, total=dt.timedelta(seconds=0.5)).post(
+                f"http://127.0.0.1:{port}/drip", b"{}", headers={}
+            )
 
     assert time.monotonic() - started < 4
 

@@ -11,13 +11,14 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import connections
+from django.db.models import QuerySet
 from django.utils import timezone
 from pytest_django import Settings
 
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import Organization, Role
 from budgets.alerts.models import Alert
-from budgets.notifications import delivery, gathering
+from budgets.notifications import delivery, gathering, presence
 from budgets.notifications.models import Notification
 from budgets.reservations import holds
 from budgets.reservations.holds import Call
@@ -43,6 +44,11 @@ def crossed() -> Organization:
         make_budget(limit="1", thresholds=["80"], name="tight")
         make_call(cost="0.9")
     return organization
+
+
+def mails() -> QuerySet[Notification]:
+    """Return the e-mails that are owed or were sent."""
+    return Notification.objects.filter(channel="email")
 
 
 def side_by_side(count: int, work: Callable[[], int]) -> list[int]:
@@ -93,7 +99,7 @@ def test_a_threshold_is_crossed_once_by_calls_that_settle_at_the_same_time() -> 
 
     with tenant(organization.pk):
         assert Alert.objects.count() == 1
-        assert Notification.objects.exclude(recipient="").count() == 1
+        assert mails().count() == 1
 
 
 def test_a_failure_waits_and_is_tried_again_with_the_same_id(settings: Settings) -> None:
@@ -106,14 +112,14 @@ def test_a_failure_waits_and_is_tried_again_with_the_same_id(settings: Settings)
 
     settings.EMAIL_BACKEND = good
     with tenant(organization.pk):
-        late = Notification.objects.exclude(recipient="")
+        late = mails()
         assert all("nobody listens" in row.last_error for row in late)
         assert all(row.available_at > timezone.now() for row in late)
         assert delivery.wait(1) <= timedelta(hours=24)
         late.update(available_at=timezone.now())
     assert delivery.deliver(organization.pk) == 2
     with tenant(organization.pk):
-        ids = {f"<{row.pk}@" for row in Notification.objects.exclude(recipient="")}
+        ids = {f"<{row.pk}@" for row in mails()}
     assert {message.extra_headers["Message-ID"][:38] for message in mail.outbox} == ids
 
 
@@ -121,7 +127,7 @@ def test_a_message_whose_deliverer_died_is_delivered_when_its_lease_ends() -> No
     organization = crossed()
     gathering.gather(organization.pk)
     with tenant(organization.pk):
-        mine = Notification.objects.exclude(recipient="")
+        mine = mails()
         mine.update(claimed_until=timezone.now() + timedelta(seconds=60))
     assert delivery.deliver(organization.pk) == 0
 
@@ -131,9 +137,49 @@ def test_a_message_whose_deliverer_died_is_delivered_when_its_lease_ends() -> No
     assert delivery.deliver(organization.pk) == 2
 
 
-def test_waiting_doubles_with_jitter_up_to_a_day() -> None:
+def test_waiting_doubles_with_jitter_up_to_six_hours() -> None:
     assert timedelta(seconds=15) <= delivery.wait(1) <= timedelta(seconds=30)
-    assert timedelta(hours=12) <= delivery.wait(50) <= timedelta(hours=24)
+    assert timedelta(hours=3) <= delivery.wait(50) <= timedelta(hours=6)
+
+
+def test_what_a_deliverer_that_died_had_claimed_is_delivered_at_once() -> None:
+    organization = crossed()
+    gathering.gather(organization.pk)
+    with presence.held() as alive, tenant(organization.pk):
+        mails().update(claimed_until=timezone.now() + timedelta(minutes=5), claimed_by=alive)
+        first = mails().earliest("id")
+        mails().filter(pk=first.pk).update(claimed_by=(alive + 1) % 2**31)
+
+    with_both_dead = delivery.deliver(organization.pk)
+
+    assert with_both_dead == 2
+
+
+def test_what_a_deliverer_that_lives_has_claimed_is_left_alone() -> None:
+    organization = crossed()
+    gathering.gather(organization.pk)
+    with presence.held() as alive:
+        with tenant(organization.pk):
+            mails().update(claimed_until=timezone.now() + timedelta(minutes=5), claimed_by=alive)
+
+        assert delivery.deliver(organization.pk) == 0
+
+    assert delivery.deliver(organization.pk) == 2
+
+
+def test_it_is_given_up_visibly_after_a_day(settings: Settings) -> None:
+    organization = crossed()
+    gathering.gather(organization.pk)
+    with tenant(organization.pk):
+        mails().update(created_at=timezone.now() - timedelta(hours=25))
+    settings.EMAIL_BACKEND = f"{__name__}.BrokenBackend"
+
+    delivery.deliver(organization.pk)
+
+    with tenant(organization.pk):
+        assert all(row.given_up_at is not None and row.done_at is None for row in mails())
+        mails().update(available_at=timezone.now())
+    assert delivery.deliver(organization.pk) == 0
 
 
 def test_no_transaction_is_open_while_the_mail_server_is_waited_for(

@@ -3,8 +3,9 @@
 import pytest
 
 from attribution.isolation.transaction import tenant
-from attribution.tenancy.models import Role
-from budgets.notifications import gathering
+from attribution.tenancy.models import Membership, Role
+from budgets.limits.models import Budget
+from budgets.notifications import audience, gathering
 from budgets.notifications.models import Notification
 from tests.factories import (
     make_budget,
@@ -20,8 +21,12 @@ pytestmark = pytest.mark.django_db
 
 
 def owed() -> list[str]:
-    rows = Notification.objects.exclude(recipient="")
+    rows = Notification.objects.filter(channel="email")
     return sorted(rows.values_list("recipient", flat=True))
+
+
+def told_of(budget: Budget) -> list[Membership]:
+    return audience.of_budget(budget, audience.departments_of(budget))
 
 
 def test_owner_finance_and_those_who_manage_it_are_told_and_nobody_else() -> None:
@@ -43,7 +48,7 @@ def test_owner_finance_and_those_who_manage_it_are_told_and_nobody_else() -> Non
         keeper = make_member(role=Role.ENGINEER)
         budget = make_budget(scope="cost_center", scope_id=center.pk, owner=keeper.user)
 
-        people = gathering.recipients(budget)
+        people = told_of(budget)
 
         assert {person.user_id for person in people} == {
             person.user_id for person in [*told, keeper]
@@ -60,7 +65,7 @@ def test_who_has_left_is_not_told() -> None:
         locked.save()
         make_member(role=Role.OWNER, user=locked)
 
-        assert gathering.recipients(make_budget()) == []
+        assert told_of(make_budget()) == []
 
 
 def test_an_event_becomes_one_message_per_person_however_often_it_is_gathered() -> None:
@@ -73,7 +78,7 @@ def test_an_event_becomes_one_message_per_person_however_often_it_is_gathered() 
     first = gathering.gather(organization.pk)
     second = gathering.gather(organization.pk)
 
-    assert (first, second) == (2, 0)
+    assert (first, second) == (4, 0)  # a mail and a note in the pages for each
     with tenant(organization.pk):
         assert owed() == sorted(person.user.email for person in people)
         Notification.objects.filter(recipient="").update(done_at=None)  # as if it had died there
