@@ -125,7 +125,9 @@ def make_cast(*, mark: str) -> Cast:
             cost_center=cost_center,
             budget=budget,
             override=make_override(budget=budget, reason=f"{mark} override"),
-            approval=make_approval(budget=budget, asked_by=users["finance"]),
+            approval=make_approval(
+                budget=budget, asked_by=users["finance"], approver=users["manager"]
+            ),
             plan=make_plan(made_by=users["finance"], name=f"{mark} planned"),
             price=make_price(model=f"{mark}-model"),
             upstream=upstream,

@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from attribution.approvals import decisions
+from attribution.approvals.decisions import Subject
 from attribution.approvals.models import ApprovalRequest
 from attribution.audit.trail import SYSTEM, Actor
 from attribution.insights.models import Anomaly
@@ -125,11 +126,13 @@ def make_override(*, budget: Budget, amount: str = "10", **columns: Any) -> Budg
     )
 
 
-def make_approval(*, budget: Budget, asked_by: User, limit: str = "900") -> ApprovalRequest:
+def make_approval(
+    *, budget: Budget, asked_by: User, approver: User | None = None, limit: str = "900"
+) -> ApprovalRequest:
     """Ask a second person for another limit."""
     payload = {"budget_id": str(budget.pk), "before": "100", "limit": limit, "effective_at": ""}
     by = Actor("user", asked_by.pk)
-    subject = raises.subject_of(budget)
+    subject = Subject(str(budget.pk), budget.name, approver.pk if approver else None)
     at, reason = timezone.now(), f"{budget.name} needs more"
     return decisions.ask(raises.LIMIT, subject, payload=payload, reason=reason, by=by, at=at)
 

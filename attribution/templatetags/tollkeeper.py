@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
 from attribution import money as exact
+from attribution.approvals import docket
 from attribution.tenancy import access
 
 register = template.Library()
@@ -123,6 +124,12 @@ def may_open(request: HttpRequest | None, name: str) -> bool:
     """Say whether the person who looks may open a page; links that lead nowhere are not drawn."""
     is_placed = bool(getattr(request, "memberships", None))
     return request is not None and is_placed and access.may(request, "GET", name)
+
+
+@register.simple_tag
+def approvals_waiting(request: Any) -> int:
+    """Return how many requests wait for the person who looks."""
+    return docket.waiting(request) if request is not None else 0
 
 
 @register.simple_tag(takes_context=True)
