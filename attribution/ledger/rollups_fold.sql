@@ -1,5 +1,5 @@
 -- Adds the ledger entries of transactions [lo, hi) to the rollups, of one organization or of all.
--- An entry counts once in every facet of every grain. An hour's bucket is the coarsest of 60, 30 and 15
+-- An entry counts once in every facet of every grain; user, path and prompt have no hours. An hour's bucket is the coarsest of 60, 30 and 15
 -- minutes on whose grid both the organization's midnights and UTC's lie; a day's and a month's is the
 -- organization's own first date at 00:00 UTC, in the zone its rollups were begun with. Latency is that of calls settled from held. A call
 -- is unpriced by its entries without amount, and no longer once such an entry is reversed (re-rating).
@@ -74,18 +74,20 @@ BEGIN
     calls, unpriced_calls, estimated_calls, usd_amount, uncertain_amount, input_tokens, cache_read_tokens, cache_write_tokens,
     cache_write_1h_tokens, output_tokens, reasoning_tokens, audio_input_tokens, audio_cache_read_tokens,
     audio_output_tokens, latency_sum_ms, latency_calls)
-  SELECT m.organization_id, CASE WHEN grouping(m.hour) = 0 THEN 'hour' WHEN grouping(m.day) = 0 THEN 'day' ELSE 'month' END,
-    f.facet, coalesce(m.hour, m.day, m.month), m.cost_center_id, m.department_id, m.provider, m.model, f.value,
+  SELECT m.organization_id, CASE WHEN grouping(f.hour) = 0 THEN 'hour' WHEN grouping(m.day) = 0 THEN 'day' ELSE 'month' END,
+    f.facet, coalesce(f.hour, m.day, m.month), m.cost_center_id, m.department_id, m.provider, m.model, f.value,
     sum(m.calls), sum(m.unpriced_calls), sum(m.estimated_calls), sum(m.usd_amount), sum(m.uncertain_amount),
     sum(m.input_tokens), sum(m.cache_read_tokens), sum(m.cache_write_tokens), sum(m.cache_write_1h_tokens),
     sum(m.output_tokens), sum(m.reasoning_tokens), sum(m.audio_input_tokens), sum(m.audio_cache_read_tokens),
     sum(m.audio_output_tokens), sum(m.latency_sum_ms), sum(m.latency_calls)
     FROM met m
-    CROSS JOIN LATERAL (VALUES ('model', m.model), ('user', m.user_id), ('key', m.key), ('feature', m.feature),
-      ('path', m.path), ('prompt', m.prompt), ('environment', m.environment)) AS f(facet, value)
-   GROUP BY GROUPING SETS ((m.organization_id, f.facet, m.hour, m.cost_center_id, m.department_id, m.provider, m.model, f.value),
+    CROSS JOIN LATERAL (VALUES ('model', m.model, m.hour), ('user', m.user_id, NULL), ('key', m.key, m.hour),
+      ('feature', m.feature, m.hour), ('path', m.path, NULL), ('prompt', m.prompt, NULL),
+      ('environment', m.environment, m.hour)) AS f(facet, value, hour)
+   GROUP BY GROUPING SETS ((m.organization_id, f.facet, f.hour, m.cost_center_id, m.department_id, m.provider, m.model, f.value),
                            (m.organization_id, f.facet, m.day, m.cost_center_id, m.department_id, m.provider, m.model, f.value),
                            (m.organization_id, f.facet, m.month, m.cost_center_id, m.department_id, m.provider, m.model, f.value))
+  HAVING grouping(f.hour) = 1 OR f.hour IS NOT NULL
    ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9
   ON CONFLICT (organization_id, grain, facet, bucket, cost_center_id, department_id, provider, model, value) DO UPDATE SET
     calls = r.calls + excluded.calls, unpriced_calls = r.unpriced_calls + excluded.unpriced_calls,

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from attribution.isolation.transaction import required
-from attribution.ledger.models import Grain
+from attribution.ledger.models import HOURLY, Grain
 from attribution.usage.models import floor_id
 
 MOST = 20  # breaches that are named of each kind
@@ -66,7 +66,8 @@ facet AS (
     FROM unnest(ARRAY['model', 'user', 'key', 'feature', 'path', 'prompt', 'environment']) f(facet)
     CROSS JOIN unnest(%(grains)s::text[]) g(grain)
     LEFT JOIN rollup r ON r.organization_id = %(organization)s AND r.facet = f.facet AND r.grain = g.grain
-     AND r.bucket >= %(hour)s GROUP BY 1, 2)
+     AND r.bucket >= %(hour)s
+   WHERE g.grain <> 'hour' OR f.facet = ANY (%(hourly)s) GROUP BY 1, 2)
 SELECT f.facet, f.grain, e.spent AS ledger, f.spent AS rollup, e.uncertain AS ledger_uncertain,
        f.uncertain AS rollup_uncertain, e.calls AS ledger_calls, f.calls AS rollup_calls
   FROM facet f, entry e
@@ -131,9 +132,11 @@ def verify(*, since: datetime | None = None) -> list[Breach]:
 def _hours(since: datetime | None) -> dict[str, Any]:
     """Return which rollups are checked: all, or the hours since the one that holds an instant."""
     if since is None:
-        return {"hour": "-infinity", "posted": BEGINNING, "grains": list(Grain.values)}
+        every = {"grains": list(Grain.values), "hourly": sorted(HOURLY)}
+        return every | {"hour": "-infinity", "posted": BEGINNING}
     hour = since.replace(minute=0, second=0, microsecond=0)
-    return {"hour": hour, "posted": floor_id(hour - CLOCKS), "grains": [Grain.HOUR]}
+    late = {"grains": [Grain.HOUR], "hourly": sorted(HOURLY)}
+    return late | {"hour": hour, "posted": floor_id(hour - CLOCKS)}
 
 
 def breaches(

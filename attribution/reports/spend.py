@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db.models import F, Max, QuerySet, Sum
 
-from attribution.ledger.models import Facet, Grain, Rollup
+from attribution.ledger.models import HOURLY, Facet, Grain, Rollup
 from attribution.reports import tiles
-from attribution.reports.filters import Filters
+from attribution.reports.filters import FilterError, Filters
 from attribution.usage.models import TOKEN_CLASSES
 
 TOKENS = sum(
@@ -118,8 +118,12 @@ def rows(filters: Filters, facet: Facet, *, finest: Grain = Grain.MONTH) -> Quer
     """Return the rollups of the range and the cost centers, told apart by one facet.
 
     No row is coarser than `finest`; with the default they may only be summed over the whole range.
+    Raises FilterError where hours are needed of a facet that has none.
     """
     bounds = tiles.condition(filters.range, finest=finest)
+    if facet not in HOURLY and tiles.needs_hours(filters.range, finest=finest):
+        name = "interval" if finest == Grain.HOUR else "start"
+        raise FilterError(f"{name}: by {facet} only whole days are kept")
     return _within(Rollup.objects.filter(bounds, facet=facet), filters)
 
 

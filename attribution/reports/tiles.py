@@ -50,6 +50,11 @@ def condition(chosen: Range, *, finest: Grain = Grain.MONTH) -> Q:
     return found
 
 
+def needs_hours(chosen: Range, *, finest: Grain = Grain.MONTH) -> bool:
+    """Say whether a range cannot be covered by whole days."""
+    return any(tile.grain == Grain.HOUR for tile in cover(chosen, finest=finest))
+
+
 def local_date(interval: str, zone: ZoneInfo) -> Combinable:
     """Return the expression of the local day or month, named by its first date, that a row is in."""
     is_hour = When(grain=Grain.HOUR, then=Value(zone.key))

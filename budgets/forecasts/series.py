@@ -12,7 +12,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import TruncDate
 
 from attribution import calendar
-from attribution.ledger.models import Facet, Grain, Rollup
+from attribution.ledger.models import HOURLY, Facet, Grain, Rollup
 from attribution.tenancy import access
 from attribution.usage.models import CallState, UsageRecord
 from budgets.forecasts.methods import ZERO, History
@@ -39,6 +39,7 @@ class Source:
     is_own_zone: bool
     calls: Q
     rolled: Q | None
+    has_hours: bool = True
 
     @property
     def longest(self) -> timedelta:
@@ -69,7 +70,8 @@ def source(budget: Budget, *, zone: ZoneInfo, home: ZoneInfo) -> Source:
     rolled = None
     if len(facets) < 2 and "models" not in filters:
         rolled = _places(budget) & _facet(facets) & _listed("provider", filters.get("providers"))
-    return Source(zone, zone == home, _calls(budget, filters), rolled)
+    has_hours = all(facet in HOURLY for facet, _ in facets)
+    return Source(zone, zone == home, _calls(budget, filters), rolled, has_hours)
 
 
 def daily(found: Source, *, end: date) -> Used:
@@ -88,7 +90,7 @@ def daily(found: Source, *, end: date) -> Used:
 
 def spent(found: Source, *, since: datetime, at: datetime) -> Decimal:
     """Return what was charged for calls of [since, at]: whole hours from rollups, the rest by call."""
-    if found.rolled is None:
+    if found.rolled is None or not found.has_hours:
         return _sum_calls(found, since, at)
     whole = since.replace(minute=0, second=0, microsecond=0)
     if whole < since:
@@ -105,7 +107,7 @@ def _by_day(found: Source, first: date, end: date) -> dict[date, tuple[Decimal, 
         rows = _called_days(found, first, end)
     elif found.is_own_zone:
         rows = _rolled(Q(found.rolled, grain=Grain.DAY), _name(first), _name(end))
-    elif _begins_on_the_hour(found.zone, first, end):
+    elif found.has_hours and _begins_on_the_hour(found.zone, first, end):
         rows = _rolled(
             Q(found.rolled, grain=Grain.HOUR),
             *calendar.bounds(first, end, found.zone),

@@ -28,6 +28,7 @@ GROUPS = (
     *("cost_center,model", "model", "user", "feature,cost_center", "provider,model", "path"),
     *("user,model", "department,feature,model"),
 )
+DAILY = {"user", "path", "prompt"}  # of which no hours are kept
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,9 @@ def leaves(breakdown: dict[str, Any]) -> list[dict[str, Any]]:
     zone=st.sampled_from(ZONES),
     ends=st.tuples(st.integers(0, DAYS), st.integers(0, DAYS)),
     codes=st.lists(st.sampled_from(CENTERS), unique=True),
-    shape=st.tuples(st.sampled_from(GROUPS), st.sampled_from(["", "hour", "day", "month"])),
+    shape=st.tuples(st.sampled_from(GROUPS), st.sampled_from(["", "hour", "day", "month"])).filter(
+        lambda shape: shape[1] != "hour" or not DAILY & set(shape[0].split(","))
+    ),
 )
 def test_the_api_the_reports_and_the_ledger_say_the_same(
     houses: dict[str, House],
@@ -176,6 +179,22 @@ def test_models_are_told_apart_inside_every_other_dimension(houses: dict[str, Ho
     assert set(told["breakdown"]["chat"]) == {"m-1", "m-2", "m-3"}
     per_model = houses["UTC"].told(query=f"{asked}&group_by=model")["breakdown"]["m-1"]
     assert one["total"]["cost_usd"] == per_model["cost_usd"]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("group_by=user&interval=hour", "interval"),
+        ("prompt=x&interval=hour", "interval"),
+        ("group_by=path&start=2026-11-01T05:00:00Z&end=2026-11-03", "start"),
+    ],
+)
+def test_hours_are_refused_where_only_days_are_kept(
+    houses: dict[str, House], query: str, param: str
+) -> None:
+    answer = houses["UTC"].ask(query=query)
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
 def test_departments_are_told_apart_by_their_names(houses: dict[str, House]) -> None:
