@@ -1,9 +1,9 @@
 """How amounts, instants and shares are shown: the only way they reach a template."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import template
 from django.http import HttpRequest
@@ -18,7 +18,10 @@ from django.utils.translation import gettext, pgettext
 
 from attribution import money as exact
 from attribution.approvals import docket
-from attribution.tenancy import access
+from attribution.isolation.transaction import current
+from attribution.tenancy import access, blocks
+from attribution.tenancy.access import OrganizationRequest
+from attribution.tenancy.models import Block
 
 register = template.Library()
 
@@ -130,6 +133,13 @@ def may_open(request: HttpRequest | None, name: str) -> bool:
 def approvals_waiting(request: Any) -> int:
     """Return how many requests wait for the person who looks."""
     return docket.waiting(request) if request is not None else 0
+
+
+@register.simple_tag
+def standing_blocks(request: HttpRequest | None) -> Sequence[Block]:
+    """Return what the kill switch stops now, as far as the person who looks is told of it."""
+    is_served = current() is not None and hasattr(request, "membership")
+    return blocks.shown(cast("OrganizationRequest", request)) if is_served else []
 
 
 @register.simple_tag(takes_context=True)

@@ -21,6 +21,9 @@ WORDS: Mapping[str, Any] = {
     "changed": _("Changed"),
     "rotated": _("Secret replaced"),
     "revoked": _("Revoked"),
+    "blocked": _("Blocked"),
+    "cut": _("Calls under way cut"),
+    "unblocked": _("Unblocked"),
     "resealed": _("Credential replaced"),
     "tested": _("Tested"),
 }

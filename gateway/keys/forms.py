@@ -220,20 +220,53 @@ class RotationForm(forms.Form):
         return OVERLAPS[self.cleaned_data["overlap"]][1]
 
 
-class RevocationForm(forms.Form):
-    """The name of the key, typed: a revoked key never works again."""
+class ConfirmedForm(forms.Form):
+    """A name, typed: nobody stops something by a slip."""
+
+    name = forms.CharField(label=_("Name"), max_length=192)
+
+    def __init__(self, expected: str, *args: Any, **kwargs: Any) -> None:
+        """Ask for the `expected` name."""
+        self.expected = expected
+        super().__init__(*args, **kwargs)
+        self.fields["name"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+        self.fields["name"].help_text = gettext("Type %(name)s to confirm.") % {"name": expected}
+
+    def clean_name(self) -> str:
+        """Compare it."""
+        if self.cleaned_data["name"] != self.expected:
+            text = gettext("The name is %(name)s.") % {"name": self.expected}
+            raise ValidationError(text)
+        return self.expected
+
+
+class RevocationForm(ConfirmedForm):
+    """The name of the key: a revoked key never works again."""
 
     name = forms.CharField(label=_("Name of the key"), max_length=64)
 
-    def __init__(self, key: ApiKey, *args: Any, **kwargs: Any) -> None:
-        self.key = key
-        super().__init__(*args, **kwargs)
-        self.fields["name"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
-        self.fields["name"].help_text = gettext("Type %(name)s to confirm.") % {"name": key.name}
 
-    def clean_name(self) -> str:
-        """Compare it with the key's."""
-        if self.cleaned_data["name"] != self.key.name:
-            text = gettext("The name is %(name)s.") % {"name": self.key.name}
-            raise ValidationError(text)
-        return self.key.name
+class BlockForm(ConfirmedForm):
+    """Why something is blocked, and what becomes of its calls under way."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("People read it on every page while the block stands; programs do not."),
+    )
+    running = forms.ChoiceField(
+        label=_("Calls under way"),
+        choices=[
+            ("finish", _("let them finish: they are billed as usual")),
+            ("cut", _("cut them now: what they used is settled, the rest is lost")),
+        ],
+        initial="finish",
+        widget=forms.RadioSelect,
+    )
+    field_order = ("reason", "running", "name")
+
+    @property
+    def is_cut(self) -> bool:
+        """Say whether calls under way are cut."""
+        return bool(self.cleaned_data["running"] == "cut")

@@ -1,5 +1,6 @@
 """The keys a person may look at, searched, page by page, each with its state at an instant."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +11,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from attribution.tenancy import access, roles
+from attribution.tenancy import access, blocks, roles
 from attribution.tenancy.access import OrganizationRequest
+from attribution.tenancy.models import BlockedKind
 from gateway.keys import scopes
 from gateway.keys.forms import SCOPES
 from gateway.keys.models import ApiKey
@@ -36,10 +38,12 @@ class Line:
     word: str
 
     @classmethod
-    def of(cls, key: ApiKey, at: datetime) -> "Line":
-        """Say how a key stands."""
+    def of(cls, key: ApiKey, at: datetime, blocked: Collection[UUID] = ()) -> "Line":
+        """Say how a key stands; `blocked` are the lineages that the kill switch stops."""
         if key.revoked_at is not None:
             return cls(key, "bad", gettext("revoked"))
+        if key.lineage in blocked:
+            return cls(key, "bad", gettext("blocked"))
         if key.expires_at is None:
             return cls(key, "good", gettext("works"))
         if key.expires_at <= at:
@@ -122,7 +126,9 @@ def page(request: OrganizationRequest, at: datetime) -> Shelf:
         name, row = after
         rows = rows.filter(Q(name__gt=name) | Q(name=name, pk__gt=row))
     found = list(rows.order_by("name", "pk")[: PAGE + 1])
-    lines = [Line.of(each, at) for each in found[:PAGE]]
+    stopped = blocks.standing().filter(kind=BlockedKind.API_KEY)
+    blocked = set(stopped.values_list("target_id", flat=True))
+    lines = [Line.of(each, at, blocked) for each in found[:PAGE]]
     return Shelf(lines, search, state, _next(query, found), after is None, finding(request, at))
 
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
-from attribution.tenancy import access, changes
+from attribution.tenancy import access, blocks, changes
 from attribution.tenancy.access import OrganizationRequest, organization_page
-from gateway.keys import keyring, shelf
+from gateway.keys import keyring, reach, shelf
 from gateway.keys.forms import KeyPageForm, RevocationForm, RotationForm
 from gateway.keys.models import ApiKey
 from gateway.keys.shelf import Line
@@ -32,8 +32,11 @@ def show_all(request: OrganizationRequest) -> HttpResponse:
 def show(request: OrganizationRequest, object_id: str) -> HttpResponse:
     """Show one key and what it may do."""
     key, at = shelf.key(request, object_id), timezone.now()
+    block = blocks.over(reach.of_key(key).target)
     context = {
-        "line": Line.of(key, at),
+        "line": Line.of(key, at, {block.target_id} if block else ()),
+        "stop": block,
+        "may_lift": access.may(request, "POST", "gateway:block-lift"),
         "others": list(shelf.others_of(key, at)),
         "changes": changes.of(key),
         "may_change": access.may(request, "POST", "gateway:key-change"),
@@ -94,7 +97,7 @@ def revoke(request: OrganizationRequest, object_id: str) -> HttpResponse:
     key, at = shelf.key(request, object_id), timezone.now()
     if key.revoked_at is not None:
         return _ended(request, key)
-    form = RevocationForm(key, request.POST if request.method == "POST" else None)
+    form = RevocationForm(key.name, request.POST if request.method == "POST" else None)
     if request.method != "POST" or not form.is_valid():
         context = {"form": form, "key": key, "others": list(shelf.others_of(key, at))}
         return render(request, "gateway/keys/revoke.html", context)

@@ -16,6 +16,8 @@ PAGES = {
     "budgets:notification": "budgets_notification",
     "budgets:rerating": "budgets_rerating",
     "gateway:key": "gateway_apikey",
+    "gateway:block": "gateway_block",
+    "gateway:center": "attribution_costcenter",
     "gateway:upstream": "gateway_upstream",
 }
 FIXED = {"panel": "daily", "app_label": "attribution", "token": "forged"}
