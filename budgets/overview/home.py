@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Table
+from attribution.dashboards.scene import Center, Scene
 from attribution.exports import sheets
 from attribution.ledger import rollups
 from attribution.reports import filters
@@ -19,7 +20,6 @@ from attribution.templatetags.tollkeeper import instant_text
 from attribution.tenancy import access, roles
 from attribution.tenancy.access import OrganizationRequest, organization_page
 from budgets.overview import page
-from budgets.overview.scene import Center, Scene
 
 
 @organization_page("budgets:overview-show")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 
 from attribution import calendar
 from attribution.dashboards.charts import Table
+from attribution.dashboards.scene import Scene
 from attribution.ledger import rollups
 from attribution.reports import spend
 from attribution.reports.filters import DAYS, Filters, Range, named
@@ -25,7 +26,6 @@ from attribution.templatetags.tollkeeper import (
     share_text,
 )
 from budgets.overview import finding, gauges, panels, tables
-from budgets.overview.scene import Scene
 
 STALE = timedelta(seconds=30)
 MINUS = "\N{MINUS SIGN}"

@@ -13,12 +13,12 @@ from django.utils.translation import gettext, pgettext
 from attribution import calendar
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Chart, Column, Kind, Series, Shape, Table
+from attribution.dashboards.scene import Scene
 from attribution.reports import latency, spend
 from attribution.reports.filters import Range
 from attribution.reports.latency import Latency
 from budgets.overview import gauges
 from budgets.overview.gauges import Gauge
-from budgets.overview.scene import Scene
 
 ZERO = Decimal(0)
 SLICES = 6

@@ -7,10 +7,10 @@ from django.utils.translation import gettext, ngettext
 
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Column, Kind, Table
+from attribution.dashboards.scene import Scene
 from attribution.reports import spend
 from attribution.usage.models import CallState, UsageRecord
 from budgets.overview.gauges import Gauge
-from budgets.overview.scene import Scene
 
 ZERO = Decimal(0)
 USERS = 20
