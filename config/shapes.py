@@ -12,6 +12,7 @@ Shape = dict[str, Any]
 
 AMOUNT: Shape = {"type": "string", "description": "US dollars", "pattern": r"^-?\d+(\.\d+)?$"}
 INSTANT: Shape = {"type": "string", "format": "date-time"}
+DAY: Shape = {"type": "string", "format": "date"}
 TEXT: Shape = {"type": "string"}
 COUNT: Shape = {"type": "integer", "minimum": 0}
 FLAG: Shape = {"type": "boolean"}
@@ -228,6 +229,15 @@ ESTIMATE: Shape = {
     },
     "additionalProperties": {},
 }
+FORECAST = made(
+    {
+        "status": {"type": "string", "enum": ["ok", "insufficient_data", "stale"]},
+        "method": maybe(TEXT),
+        **{name: maybe(AMOUNT) for name in ("p10", "p50", "p90")},
+        "data_through": maybe(DAY),
+        "exhausted_on": maybe(DAY),
+    }
+)
 BUDGETS = made(
     {
         "data": listed(
@@ -245,6 +255,8 @@ BUDGETS = made(
                         name: maybe(AMOUNT)
                         for name in ("limit", "spent", "held", "uncertain", "remaining")
                     },
+                    "state": maybe(TEXT),
+                    "forecast": maybe(FORECAST),
                 }
             )
         )

@@ -38,6 +38,7 @@ from tests.factories import (
     make_call,
     make_cost_center,
     make_department,
+    make_forecast,
     make_key,
     make_member,
     make_organization,
@@ -111,6 +112,7 @@ def make_cast(*, mark: str) -> Cast:
             role: make_member(role=Role(role), user=user) for role, user in users.items()
         }
         budget = make_budget(name=f"{mark} budget", limit="100", thresholds=["80", "1"])
+        make_forecast(budget=budget)
         call_id = make_call(
             cost="1.25",
             cost_center=cost_center,

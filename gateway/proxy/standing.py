@@ -8,10 +8,11 @@ from typing import Any
 
 from attribution import money
 from gateway.proxy.bridge.catalog import Catalog
-from gateway.proxy.bridge.lookup import BudgetRow, Lookup, StandingRow
+from gateway.proxy.bridge.lookup import BudgetRow, Lookup, OutlookRow, StandingRow
 from gateway.proxy.caller import Caller
 from gateway.routes.targets import instant
 
+QUANTILES = ("p10", "p50", "p90")
 AMOUNTS = ("limit", "spent", "held", "uncertain", "remaining")
 
 
@@ -38,7 +39,7 @@ class Figures:
         """Return what would be left if no call were open."""
         return self.limit - self.spent - self.uncertain
 
-    def shown(self, *, is_amount_hidden: bool) -> dict[str, Any]:
+    def shown(self, outlook: OutlookRow | None, *, is_amount_hidden: bool) -> dict[str, Any]:
         """Return what a program is told."""
         amounts = {name: money.text(getattr(self, name)) for name in AMOUNTS}
         return {
@@ -51,6 +52,8 @@ class Figures:
             "starts_at": self.starts_at.isoformat(),
             "ends_at": self.ends_at.isoformat(),
             **(dict.fromkeys(AMOUNTS) if is_amount_hidden else amounts),
+            "state": outlook.state if outlook else None,
+            "forecast": _forecast(outlook) if outlook and not is_amount_hidden else None,
         }
 
 
@@ -80,7 +83,17 @@ async def of_caller(
     is_hidden = caller.key.is_amount_hidden
     if is_hidden:  # their order would tell too
         figures.sort(key=lambda one: one.budget.name)
-    return [one.shown(is_amount_hidden=is_hidden) for one in figures]
+    ids = [one.budget.id for one in figures]
+    rows = await lookup.outlook(catalog.row.organization.id, ids, ms) if ids else []
+    ahead = {row.id: row for row in rows}
+    return [one.shown(ahead.get(one.budget.id), is_amount_hidden=is_hidden) for one in figures]
+
+
+def _forecast(outlook: OutlookRow) -> dict[str, str | None]:
+    found = outlook.forecast
+    return found | {
+        name: money.text(Decimal(text)) for name in QUANTILES if (text := found[name]) is not None
+    }
 
 
 def _figures(

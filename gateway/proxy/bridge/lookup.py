@@ -16,6 +16,7 @@ CATALOG = "SELECT gateway_catalog(%s::jsonb)::text"
 SECRET = "SELECT gateway_secret(%s::jsonb)::text"  # noqa: S105  a statement
 USED = "SELECT gateway_used(%s::jsonb)::text"
 STANDING = "SELECT budgets_standing(%s::jsonb)::text"
+OUTLOOK = "SELECT budgets_outlook(%s::jsonb)::text"
 PERIOD = "SELECT budgets_period(%s::jsonb)::text"
 BEAT = "SELECT gateway_beat(%s::jsonb)::text"
 EXPIRE = "SELECT budgets_expire(%s::jsonb)::text"
@@ -173,6 +174,14 @@ class StandingRow(msgspec.Struct):
     ends_ms: int | None = None
 
 
+class OutlookRow(msgspec.Struct):
+    """What is known of a budget's future; amounts as text, days as ISO dates."""
+
+    id: str
+    state: str
+    forecast: dict[str, str | None]
+
+
 class PricesRow(msgspec.Struct):
     """The shared price list in force."""
 
@@ -242,6 +251,14 @@ class Lookup:
         question = {"organization_id": organization_id, "budgets": budgets, "at_ms": at_ms}
         answer = await self._pool.ask(STANDING, question)
         return msgspec.json.decode(answer, type=list[StandingRow])
+
+    async def outlook(
+        self, organization_id: str, budgets: Sequence[str], at_ms: int
+    ) -> list[OutlookRow]:
+        """Return what is known of budgets' future; one that nobody evaluated yet is left out."""
+        question = {"organization_id": organization_id, "budgets": budgets, "at_ms": at_ms}
+        answer = await self._pool.ask(OUTLOOK, question)
+        return msgspec.json.decode(answer, type=list[OutlookRow])
 
     async def period(self, question: Mapping[str, str]) -> int | None:
         """Open a period of a budget, or find it; None when the budget is archived."""

@@ -232,6 +232,23 @@ async def test_the_budgets_of_a_key_are_listed_live_the_tightest_first(
     assert {row["name"] for row in sales.json()["data"]} == {"all", "sales"}
 
 
+async def test_what_is_known_of_a_budgets_future_is_told_too(house: House, start: Start) -> None:
+    budget = await house.make(factories.make_budget, limit="5", name="all")
+
+    async with start(house) as (client, _, _):
+        [blank] = (await client.http.get(BUDGETS)).json()["data"]
+        await house.make(factories.make_forecast, budget=budget, p10="3", p50="4.5", p90="6.25")
+        [listed] = (await client.http.get(BUDGETS)).json()["data"]
+
+    assert (blank["state"], blank["forecast"]) == (None, None)
+    assert listed["state"] == "ok"
+    forecast = listed["forecast"]
+    assert (forecast["status"], forecast["method"]) == ("ok", "weekday")
+    assert (forecast["p10"], forecast["p50"], forecast["p90"]) == ("3", "4.5", "6.25")
+    assert forecast["data_through"]
+    assert forecast["exhausted_on"] is None
+
+
 async def test_a_key_that_may_not_see_amounts_sees_none(committed: None, start: Start) -> None:
     house = await aside(make_house, key={"is_amount_hidden": True})
     await house.make(factories.make_budget, limit="2", name="all")
