@@ -120,6 +120,11 @@ def hold(bounded: Bound, ceiling: Rates) -> Decimal:
     return money.round_up(money.EXACT.add(money.EXACT.multiply(tokens, PER_MILLION), fees))
 
 
+def first(bounded: Bound, tokens: int) -> Bound:
+    """Return the bound of the first part of an answer, of so many tokens at most."""
+    return replace(bounded, output_tokens=min(bounded.output_tokens, tokens))
+
+
 def fitted(bounded: Bound, ceiling: Rates, available: Decimal) -> Bound | None:
     """Lower the output until the hold fits into `available`; None when the least does not fit."""
     if hold(bounded, ceiling) <= available:

@@ -31,7 +31,8 @@ async def of(
     plan = await planning.plan(gateway, trial, form, asked, incoming.caller, is_trial=True)
     figures = await _figures(gateway, incoming, plan)
     shortened = _shortened(plan, figures)
-    tight = [one for one in figures if one.is_hard and one.remaining < plan.hold]
+    needed = Decimal(plan.reservation.amount) if plan.elastic else plan.hold
+    tight = [one for one in figures if one.is_hard and one.remaining < needed]
     is_priced = plan.asked.is_free or all(target.price_at(plan.ms) for target in plan.targets)
     upper = plan.hold if is_priced else None
     return {
@@ -45,8 +46,8 @@ async def of(
         },
         "shortened_to": shortened,
         "admitted": not tight,
-        "refusal": _refusal(tight, plan.hold),
-        "budgets": [_needed(one, plan) for one in figures],
+        "refusal": _refusal(tight, needed),
+        "budgets": [_needed(one, plan, needed) for one in figures],
     }
 
 
@@ -78,14 +79,14 @@ def _refusal(tight: list[Figures], hold: Decimal) -> str | None:
     return "budget_exceeded" if is_gone else "budget_reserved"
 
 
-def _needed(figures: Figures, plan: Plan) -> dict[str, Any]:
+def _needed(figures: Figures, plan: Plan, needed: Decimal) -> dict[str, Any]:
     remaining = None if plan.is_amount_hidden else money.text(figures.remaining)
     return {
         "id": figures.budget.id,
         "name": figures.budget.name,
         "enforcement": figures.budget.enforcement,
         "remaining": remaining,
-        "needed": money.text(plan.hold),
+        "needed": money.text(needed),
     }
 
 

@@ -106,8 +106,10 @@ def event(plan: Plan, code: str) -> bytes:
     """Return the last words of a stream that was cut; an array has none: its bracket is missing."""
     if plan.asked.is_array:
         return b""
-    shown, form = code if code in TEXTS else "upstream_error", plan.format
-    return errors.event(form.NAME, form.DIALECT, shown, TEXTS[shown], request_id=plan.id)
+    is_named = bool(plan.cut_by) or code in TEXTS
+    shown, form = code if is_named else "upstream_error", plan.format
+    text = plan.cut_by or TEXTS[shown]
+    return errors.event(form.NAME, form.DIALECT, shown, text, request_id=plan.id)
 
 
 def is_stream(plan: Plan, response: Response) -> bool:

@@ -48,6 +48,8 @@ class Plan:
     max_output: int | None  # the limit to send, None leaves the client's own
     fit: Fit | None = None  # it may be shortened to what budgets have left
     verdict: Verdict | None = None  # of its rate limits
+    elastic: Rates | None = None  # the hold begins small and grows at these rates
+    cut_by: str = ""  # what is said of an answer that its budgets cut
     notes: Headers = field(default_factory=list)  # what its answer says beside
 
     def hides_output(self, target: Target) -> bool:
@@ -89,4 +91,5 @@ class Plan:
             is_free=self.asked.is_free,
             columns=columns,
             is_hard=self.is_hard,
+            is_elastic=self.elastic is not None,
         )

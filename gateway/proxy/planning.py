@@ -14,6 +14,7 @@ from attribution import money
 from attribution.prices.pricing import Rates
 from attribution.usage import dimensions, fingerprint
 from attribution.usage.dimensions import Dimensions
+from budgets.limits.elastic import STEP
 from gateway.proxy import answer, bound, fit
 from gateway.proxy.answer import RefusedError
 from gateway.proxy.bound import Bound
@@ -190,6 +191,9 @@ def _plan(
     payer, way, most = decided
     coverage = payer.coverage
     into = fit.wanted(incoming.headers, coverage)
+    elastic = None if into else _elastic(coverage, way, most, asked, form)
+    if elastic is not None:
+        reservation.amount = money.text(bound.hold(bound.first(most.bounded, STEP), elastic))
     is_limited = coverage.is_hard or asked.max_output is not None or key.max_output_tokens
     return Plan(
         id=incoming.id,
@@ -209,8 +213,15 @@ def _plan(
         is_amount_hidden=key.is_amount_hidden,
         max_output=most.bounded.max_output if is_limited else None,
         fit=Fit(into, most.ceiling, coverage.wait_ms) if into and most.ceiling else None,
+        elastic=elastic,
         notes=[] if way.model == asked.model else [_downgraded(asked.model, way.model)],
     )
+
+
+def _elastic(coverage: Coverage, way: Way, most: Most, asked: Asked, form: Format) -> Rates | None:
+    """Return the rates at which a hold may grow: only where all that is billed is seen as it comes."""
+    is_seen = asked.is_stream and not any(form.hides_reasoning(asked, t.model) for t in way.targets)
+    return most.ceiling if coverage.is_elastic and is_seen else None
 
 
 def _downgraded(asked: str, used: str) -> tuple[bytes, bytes]:

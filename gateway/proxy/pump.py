@@ -16,6 +16,7 @@ from gateway.proxy.bridge.bill import Carried, bill, given_up, released
 from gateway.proxy.bridge.money import Settlement
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.failures import FailedError
+from gateway.proxy.leash import Leash
 from gateway.proxy.plan import Plan
 from gateway.proxy.protocols.wire import Costs, Meter, Seen, StreamError
 from gateway.proxy.upstream import headers as wire_headers
@@ -255,13 +256,16 @@ class Pump:
 
     async def _passed(self, response: Response, meter: Meter) -> str:
         """Pass on what arrives, until its end mark or until it exceeds the bound."""
-        most = self.plan.bounded.output_tokens + OVERRUN
+        most, rates = self.plan.bounded.output_tokens + OVERRUN, self.plan.elastic
+        leash = Leash(self.pumps, self.plan, rates) if rates else None
         while chunk := await response.next():
             if self._first_byte is None:
                 self._first_byte = time.monotonic()
             await self.relay.put(meter.feed(chunk))
             if meter.is_complete:
                 break
+            if leash is not None and (code := await leash.check(meter.seen)):
+                return code
             if self.plan.is_hard and failures.is_beyond(meter.seen, most):
                 logger.error("bound_breach", extra={"call": self.plan.id})
                 return "bound_breach"
@@ -275,9 +279,6 @@ class Pump:
         detail = await self.pumps.money.settle(settlement)
         self.pumps.tell(self.plan, settlement)
         return detail
-
-    def _unpaid(self, status: int) -> Settlement:
-        return failures.unpaid(self._carried(status, "upstream_error"), status)
 
     def _carried(self, status: int | None, code: str = "") -> Carried:
         now, errand = time.monotonic(), self._errand

@@ -33,6 +33,7 @@ class Carried:
     is_free: bool  # the provider charges nothing for such calls
     columns: dict[str, Any]  # status, latency, attempts, …
     is_hard: bool = False  # a hard budget covers the call
+    is_elastic: bool = False  # less than `hold` may be held: the rest was not asked for, or refused
 
 
 def bill(carried: Carried, seen: Seen, *, more_output: int = 0) -> Settlement:
@@ -108,6 +109,8 @@ def _usage(carried: Carried, seen: Seen, tokens: Tokens) -> dict[str, Any]:
     usage: dict[str, Any] = dict(tokens.as_dict())
     if (multiplier := carried.target.upstream.multiplier) != 1:
         usage["multiplier"] = money.text(multiplier)  # the terms of that day, for a later re-rating
+    if carried.is_elastic:
+        usage["elastic"] = money.text(carried.hold)  # the bound that its hold grew towards
     if seen.web_searches:
         usage["searches"] = seen.web_searches
     if seen.others:

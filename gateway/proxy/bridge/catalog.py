@@ -57,6 +57,7 @@ class Coverage:
     is_hard: bool
     wait_ms: int
     is_filtered: bool  # one of them may be for other calls only
+    is_elastic: bool  # those that refuse are elastic: a hold may begin small
 
     @classmethod
     def of(cls, budgets: Iterable[BudgetRow]) -> "Coverage":
@@ -66,7 +67,9 @@ class Coverage:
         wait = max(
             (budget.wait_ms for budget in hard), default=0
         )  # the one that blocks says how long
-        return cls(found, bool(hard), wait, any(budget.filters for budget in found))
+        is_elastic = bool(hard) and all(budget.enforcement == "elastic" for budget in hard)
+        is_filtered = any(budget.filters for budget in found)
+        return cls(found, bool(hard), wait, is_filtered, is_elastic)
 
     def narrowed(self, model: str, targets: Sequence[Target], about: About) -> "Coverage":
         """Return the budgets whose filters a possible target of the call matches."""

@@ -14,6 +14,7 @@ from gateway.proxy.bridge.pool import LedgerUnavailableError
 logger = logging.getLogger(__name__)
 
 ADMIT = "SELECT call_id::text, outcome, detail FROM budgets_admit(%s::jsonb)"
+EXTEND = "SELECT call_id::text, outcome, detail FROM budgets_extend(%s::jsonb)"
 SETTLE = "SELECT call_id::text, outcome, detail FROM budgets_settle(%s::jsonb)"
 PATIENCE = 1.5  # seconds that a call waits for its admission
 COMMIT = 1.0  # seconds that an answer waits for its commit before the journal vouches for it
@@ -59,6 +60,14 @@ class Reservation(msgspec.Struct, omit_defaults=True):
     price_version: int | None = None
 
 
+class Extension(msgspec.Struct):
+    """A larger hold for a call under way; `wait`: a refusal is not the last word on it."""
+
+    id: str
+    amount: str
+    wait: bool
+
+
 class Settlement(msgspec.Struct, omit_defaults=True):
     """One call to settle, release or give up as uncertain: the columns of `attribution_post`."""
 
@@ -93,7 +102,11 @@ class Settlement(msgspec.Struct, omit_defaults=True):
 
 
 class Money:
-    """Two batchers over one journal. What was asked is always answered, or given back."""
+    """Batchers over one journal. What was asked is always answered, or given back.
+
+    The one for larger holds connects with the first elastic call: another order of locks than the
+    admissions have would deadlock in one transaction with them.
+    """
 
     def __init__(self, dsn: str, journal: Journal, worker: str) -> None:
         """Prepare; `start` begins to work."""
@@ -105,6 +118,8 @@ class Money:
             give_back=self.give_back,
         )
         settles = Hooks(wrap=list, on_batch=self._record, on_done=self._resolve, give_back=_nothing)
+        extends = Hooks(wrap=list, on_batch=_nothing, on_done=_nothing, give_back=_nothing)
+        self._extends = Batcher(dsn, EXTEND, extends)
         self._admits = Batcher(dsn, ADMIT, admits, room=ROOM)
         self._settles = Batcher(dsn, SETTLE, settles)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,8 +127,8 @@ class Money:
         self._settled = asyncio.Event()  # for those who wait for room
 
     def start(self) -> None:
-        """Start both batchers."""
-        for batcher in (self._admits, self._settles):
+        """Start the batchers."""
+        for batcher in (self._admits, self._extends, self._settles):
             self._run(batcher)
 
     async def stop(self, *, within: float) -> None:
@@ -175,6 +190,12 @@ class Money:
         await self.journal.sync()
         return {}
 
+    def extend(self, extension: Extension) -> "asyncio.Future[Answer]":
+        """Ask for a larger hold; asked too late, it changes nothing."""
+        told = self._extends.put(extension)
+        told.add_done_callback(_heed)
+        return told
+
     async def room(self, seconds: float) -> None:
         """Wait until a call settled and may have made room, at most `seconds`."""
         try:
@@ -234,6 +255,12 @@ class Money:
 
 def _nothing(items: Any) -> None:
     """Do nothing: an admission is resolved by its settle, a settle has nothing to give back."""
+
+
+def _heed(told: "asyncio.Future[Answer]") -> None:
+    """Take note of a fault that nobody waits for any more; its call is settled or cut already."""
+    if not told.cancelled():
+        told.exception()
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:
