@@ -30,8 +30,8 @@ from budgets.reservations.models import BoundBreach, Rerating
 from gateway.keys.models import ApiKey, RateLimit
 from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
+from tests.attribution.insights.rows import make_anomaly
 from tests.factories import (
-    make_anomaly,
     make_approval,
     make_block,
     make_budget,

@@ -17,7 +17,6 @@ from attribution.approvals import decisions
 from attribution.approvals.decisions import Subject
 from attribution.approvals.models import ApprovalRequest
 from attribution.audit.trail import SYSTEM, Actor
-from attribution.insights.models import Anomaly
 from attribution.isolation.transaction import required, tenant
 from attribution.prices.models import Price
 from attribution.tenancy import blocks
@@ -199,39 +198,6 @@ def make_proposal(*, model: str = "waiting-1", **columns: Any) -> int:
         )
     assert row
     return int(row[0])
-
-
-def make_anomaly(
-    *,
-    cost_center: CostCenter | None = None,
-    model: str = "",
-    expected: str = "40",
-    actual: str = "200",
-    at: datetime | None = None,
-    **columns: Any,
-) -> Anomaly:
-    """Note an anomaly of a day, as an evaluator would that saw no calls."""
-    ends_at = at or timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    starts_at = ends_at - timedelta(days=1)
-    bucket = {
-        "from": starts_at.isoformat(),
-        "to": ends_at.isoformat(),
-        "actual": actual,
-        "expected": expected,
-        "limit": "10",
-        "like": [],
-    }
-    return Anomaly.objects.create(
-        cost_center=cost_center,
-        model=model or unique("model"),
-        starts_at=starts_at,
-        ends_at=ends_at,
-        expected=Decimal(expected),
-        actual=Decimal(actual),
-        impact=Decimal(actual) - Decimal(expected),
-        buckets=[bucket],
-        **columns,
-    )
 
 
 def make_upstream(*, name: str = "", kind: str = "demo", **columns: Any) -> Upstream:

@@ -17,9 +17,9 @@ from attribution.insights.models import Anomaly, Verdict
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import Department, Role
 from tests.attribution.insights.days import Days
+from tests.attribution.insights.rows import make_anomaly
 from tests.cast import Cast
 from tests.factories import (
-    make_anomaly,
     make_cost_center,
     make_department,
     make_member,
