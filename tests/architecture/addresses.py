@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from tests.cast import Cast
 
 PAGES = {
+    "budgets:plan": "budgets_budgetplan",
     "attribution:anomaly": "attribution_anomaly",
     "attribution:approval": "attribution_approvalrequest",
     "budgets:budget": "budgets_budget",
@@ -61,6 +62,7 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "attribution_ledgerentry": cast.entry_id,
         "attribution_auditentry": cast.audit_id,
         "attribution_approvalrequest": cast.approval.pk,
+        "budgets_budgetplan": cast.plan.pk,
         "budgets_budget": cast.budget.pk,
         "budgets_alert": cast.alert_id,
         "budgets_boundbreach": cast.breach_id,

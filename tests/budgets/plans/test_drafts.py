@@ -146,7 +146,7 @@ def test_a_raise_above_what_one_person_may_waits_and_the_rest_is_done(here: Cast
     done = applied(here, {"name": "Marketing", "limit_usd": "900", "enforcement": "warn"}, NEW)
 
     made = budget("Marketing")
-    request = ApprovalRequest.objects.get()
+    request = ApprovalRequest.objects.get(subject_id=str(made.pk))
     assert done == Applied(created=1, revised=1, asked=1)
     assert (revisions.limit_of(made), made.enforcement) == (Decimal(100), "warn")
     assert (request.payload["limit"], request.reason) == ("900", "the board's plan")
