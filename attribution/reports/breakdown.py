@@ -118,11 +118,22 @@ class Row:
     sums: Sums
 
 
-def read(filters: Filters, question: Question) -> list[Row]:
-    """Return every group that has calls, the dearest first; intervals in order of time."""
+def read(
+    filters: Filters,
+    question: Question,
+    *,
+    only: Mapping[str, Any] | None = None,
+    page: tuple[int, int] | None = None,
+) -> list[Row]:
+    """Return every group that has calls, the dearest first; intervals in order of time.
+
+    `only` are further conditions on columns of rollups; `page` skips and takes groups, of a question
+    without interval. Raises TooManyRowsError rather than leave something out.
+    """
     names = [*question.columns, *(["interval"] if question.interval else [])]
-    rows = spend.rows(filters, question.facet, finest=question.finest).filter(**question.conditions)
-    found = _found(_cut(rows, filters, question), names)
+    rows = spend.rows(filters, question.facet, finest=question.finest)
+    rows = rows.filter(**question.conditions, **(only or {}))
+    found = _found(_cut(rows, filters, question), names, page)
     shares = _percentiles(filters, question, names)
     told = [_row(row, question, shares, tuple(row[name] for name in names)) for row in found]
     told = [
@@ -141,8 +152,15 @@ def total(filters: Filters, question: Question) -> Sums:
     return _row(sums, whole, _percentiles(filters, whole, []), ()).sums
 
 
-def _found(rows: "QuerySet[Any, Any]", names: list[str]) -> list[dict[str, Any]]:
-    found = list(rows.values(*names).annotate(**_sums()).order_by(*names)[: MOST + 1])
+def _found(
+    rows: "QuerySet[Any, Any]", names: list[str], page: tuple[int, int] | None
+) -> list[dict[str, Any]]:
+    summed = rows.values(*names).annotate(**_sums())
+    if page is not None:
+        skipped, taken = page
+        ranked = summed.order_by("-sum_usd_amount", "-sum_calls", *names)
+        return list(ranked[skipped : skipped + taken])
+    found = list(summed.order_by(*names)[: MOST + 1])
     if len(found) > MOST:
         raise TooManyRowsError(f"the answer has more than {MOST} rows")
     return found

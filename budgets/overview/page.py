@@ -11,16 +11,16 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
 from attribution import calendar
+from attribution.dashboards import frame
 from attribution.dashboards.charts import Table
 from attribution.dashboards.scene import Scene
 from attribution.ledger import rollups
 from attribution.reports import spend
-from attribution.reports.filters import DAYS, Filters, Range, named
+from attribution.reports.filters import Range, named
 from attribution.reports.spend import Totals
 from attribution.templatetags.tollkeeper import (
     compact,
     count,
-    day_text,
     decimal,
     month_text,
     share_text,
@@ -30,7 +30,6 @@ from budgets.overview import finding, gauges, panels, tables
 STALE = timedelta(seconds=30)
 MINUS = "\N{MINUS SIGN}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
-EN_DASH = "\N{EN DASH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,6 @@ class Kpi:
     value: Decimal | int
     note: str
     is_money: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A range that the picker offers."""
-
-    label: str
-    url: str
-    is_current: bool
 
 
 def build(scene: Scene) -> dict[str, Any]:
@@ -120,14 +110,8 @@ def _frame(scene: Scene) -> dict[str, Any]:
     """Return the filters' labels and addresses, and what stands where nothing is yet."""
     filters = scene.filters
     query = filters.urlencode()
-    everything = replace(filters, cost_centers=None)
     return {
-        "range_label": _range_label(filters.range),
-        "range_choices": [_choice(filters, name, scene) for name in (*DAYS, "month")],
-        "range_parameters": everything.parameters(),
-        "centers": list(scene.centers.values()),
-        "centers_label": _centers_label(filters),
-        "all_centers_url": f"?{everything.urlencode()}",
+        **frame.build(scene),
         "csv": {p: f"{reverse('budgets:overview-download', args=[p])}?{query}" for p in PANELS},
         "tables": {p: f"{reverse('budgets:overview-table', args=[p])}?{query}" for p in PANELS},
         "stamp_url": f"{reverse('budgets:overview-stamp')}?{query}",
@@ -154,7 +138,7 @@ def _kpis(scene: Scene, month: Totals, limit: Decimal | None) -> list[Kpi]:
             _against(month.cost, limit),
         ),
         Kpi(
-            gettext("Spent: %(range)s") % {"range": _range_label(scene.filters.range)},
+            gettext("Spent: %(range)s") % {"range": frame.range_label(scene.filters.range)},
             now.cost,
             _compared(scene, now.cost),
         ),
@@ -200,32 +184,3 @@ def _unpriced(now: Totals) -> str:
     if now.unpriced_calls:
         return gettext("no price is known; not in the amounts")
     return gettext("every call has a price")
-
-
-def _range_label(chosen: Range) -> str:
-    if chosen.name == "today":
-        return gettext("Today")
-    if chosen.name == "month":
-        return month_text(chosen.first)
-    if chosen.name in DAYS:
-        return _days_label(DAYS[chosen.name])
-    return f"{day_text(chosen.first)} {EN_DASH} {day_text(chosen.last)}"
-
-
-def _days_label(days: int) -> str:
-    return ngettext("%(days)s day", "%(days)s days", days) % {"days": days}
-
-
-def _choice(filters: Filters, name: str, scene: Scene) -> Choice:
-    chosen = named(name, today=scene.today, zone=filters.range.zone)
-    url = f"?{replace(filters, range=chosen).urlencode()}"
-    return Choice(_range_label(chosen), url, is_current=name == filters.range.name)
-
-
-def _centers_label(filters: Filters) -> str:
-    chosen = list(filters.cost_centers or ())
-    if not chosen:
-        return gettext("All cost centers")
-    if len(chosen) == 1:
-        return chosen[0]
-    return gettext("%(first)s and %(count)s more") % {"first": chosen[0], "count": len(chosen) - 1}
