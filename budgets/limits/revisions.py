@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest, Now
 
 from attribution import calendar
@@ -58,7 +58,7 @@ def create(
         threshold.save(force_insert=True)
     after = {**trail.snapshot(budget), "limit": f"{amount:f}", "reason": reason}
     trail.append("budget.created", by=by, on=budget, after=after)
-    for window in windows(spec_of(budget, _organization()), at):
+    for window in windows(spec_of(budget, organization()), at):
         open_period(budget, window, is_backfilled=window.starts_at <= at)
     return budget
 
@@ -123,16 +123,16 @@ def ensure_periods(at: datetime) -> int:
 
     A period that should have begun already is opened behind the fence, its calls counted in.
     """
-    organization = _organization()
+    served = organization()
     newest = BudgetPeriod.objects.filter(budget=OuterRef("pk")).order_by("-starts_at")
     budgets = Budget.objects.filter(archived_at=None).order_by("pk")
     missing = [
         (budget, window)
         for budget in budgets.annotate(opened_until=Subquery(newest.values("ends_at")[:1]))
-        for window in _missing(spec_of(budget, organization), at, last=budget.opened_until)
+        for window in _missing(spec_of(budget, served), at, last=budget.opened_until)
     ]
     if any(window.starts_at <= at for _, window in missing):
-        policy.changed(organization.pk)
+        policy.changed(served.pk)
     for budget, window in missing:
         open_period(budget, window, is_backfilled=window.starts_at <= at)
     return len(missing)
@@ -160,7 +160,7 @@ def open_period(budget: Budget, window: Window, *, is_backfilled: bool) -> int |
         "budget_id": str(budget.pk),
         "starts_at": window.starts_at.isoformat(),
         "ends_at": window.ends_at.isoformat(),
-        "year_starts_at": year_start(spec_of(budget, _organization()), window).isoformat(),
+        "year_starts_at": year_start(spec_of(budget, organization()), window).isoformat(),
         "backfill": is_backfilled,
     }
     period = _call("budgets_period", question)
@@ -168,16 +168,22 @@ def open_period(budget: Budget, window: Window, *, is_backfilled: bool) -> int |
 
 
 def limit_of(budget: Budget, *, at: datetime | None = None) -> Decimal | None:
-    """Return the amount of the limit version in force now, or at an instant to come.
+    """Return the amount of the limit version in force now, or at an instant to come."""
+    versions = LimitVersion.objects.filter(budget=budget).exclude(kind=VersionKind.ESTIMATE)
+    found = in_force(versions, at=at).last() or versions.order_by("effective_at").first()
+    return found.amount if found else None
+
+
+def in_force(
+    versions: QuerySet[LimitVersion], *, at: datetime | None = None
+) -> QuerySet[LimitVersion]:
+    """Return those of some versions that count; the last of a budget is the one that limits.
 
     As budgets_reckon sees it: a version counts from when it was set, a planned one from its day.
     """
-    versions = LimitVersion.objects.filter(budget=budget).exclude(kind=VersionKind.ESTIMATE)
     is_due = Q(effective_at__lte=Now() if at is None else at)
     is_set = Q(effective_at__lte=F("created_at") + SKEW)
-    since = versions.filter(is_due | is_set).annotate(since=Greatest("effective_at", "created_at"))
-    found = since.order_by("-since").first() or versions.order_by("effective_at").first()
-    return found.amount if found else None
+    return versions.filter(is_due | is_set).order_by(Greatest("effective_at", "created_at"))
 
 
 def windows(spec: PeriodSpec, at: datetime) -> list[Window]:
@@ -230,7 +236,8 @@ def _add_version(
     )
 
 
-def _organization() -> Organization:
+def organization() -> Organization:
+    """Return the organization being served."""
     return Organization.objects.get(pk=required())
 
 
