@@ -10,7 +10,10 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from attribution.reports.filters import Filters
-from budgets.limits import standing
+from budgets.alerts import states
+from budgets.forecasts import outlooks
+from budgets.forecasts.models import Status
+from budgets.forecasts.outlooks import Outlook
 from budgets.limits.models import Basis, Budget, PeriodKind, Scope, Threshold, Unit
 from budgets.limits.standing import Standing
 
@@ -31,6 +34,8 @@ class Gauge:
     kind: str
     standing: Standing
     ticks: tuple[Decimal, ...] = ()
+    outlook: Outlook | None = None
+    is_filtered: bool = False
 
     @property
     def share(self) -> Decimal | None:
@@ -87,6 +92,17 @@ class Gauge:
         return [f"{tick}%" for tick in self.ticks]
 
     @property
+    def forecast(self) -> Outlook | None:
+        """Return the forecast, where there is a number to show."""
+        return self.outlook if self.outlook and self.outlook.has_forecast else None
+
+    @property
+    def forecast_place(self) -> str:
+        """Return where the forecast stands on the bar; at its end where it passes the limit."""
+        forecast = self.forecast
+        return self._at(forecast.p50) if forecast and forecast.p50 is not None else ""
+
+    @property
     def ring(self) -> str:
         """Return how much of the half ring is drawn, of 100."""
         return self._at(self.standing.actual).removesuffix("%")
@@ -107,10 +123,18 @@ class Gauge:
 def running(filters: Filters, *, at: datetime) -> list[Gauge]:
     """Return the budgets whose period holds `at`, the fullest first."""
     budgets = Budget.objects.filter(_covered(filters), archived_at=None)
-    found = standing.standings([budget.pk for budget in budgets], at=at)
+    found = outlooks.of([budget.pk for budget in budgets], at=at)
     ticks = _ticks(found)
     gauges = [
-        Gauge(b.name, b.scope, b.period, found[b.pk], ticks.get(b.pk, ()))
+        Gauge(
+            b.name,
+            b.scope,
+            b.period,
+            found[b.pk].standing,
+            ticks.get(b.pk, ()),
+            outlook=found[b.pk],
+            is_filtered=bool(b.filters),
+        )
         for b in budgets
         if b.pk in found
     ]
@@ -119,7 +143,7 @@ def running(filters: Filters, *, at: datetime) -> list[Gauge]:
 
 def together(gauges: list[Gauge]) -> Gauge | None:
     """Return the month as one: the organization's budget, else its cost centers' added up."""
-    monthly = [g for g in gauges if g.kind == PeriodKind.MONTH]
+    monthly = [g for g in gauges if g.kind == PeriodKind.MONTH and not g.is_filtered]
     whole = [g for g in monthly if g.scope == Scope.ORGANIZATION]
     parts = [g for g in monthly if g.scope == Scope.COST_CENTER]
     if whole:
@@ -133,7 +157,16 @@ def together(gauges: list[Gauge]) -> Gauge | None:
         held=_sum(part.standing.held for part in parts),
         uncertain=_sum(part.standing.uncertain for part in parts),
     )
-    return Gauge(gettext("Together"), Scope.ORGANIZATION, PeriodKind.MONTH, added)
+    name = gettext("Together")
+    return Gauge(name, Scope.ORGANIZATION, PeriodKind.MONTH, added, outlook=_added(parts, added))
+
+
+def _added(parts: list[Gauge], standing: Standing) -> Outlook | None:
+    """Return the forecasts added up, where every part has one; intervals do not add up."""
+    p50s = [part.forecast.p50 for part in parts if part.forecast and part.forecast.p50 is not None]
+    if len(p50s) < len(parts):
+        return None
+    return Outlook(standing, states.OK, Status.READY, p50=_sum(p50s))
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

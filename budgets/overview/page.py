@@ -21,11 +21,14 @@ from attribution.reports.spend import Totals
 from attribution.templatetags.tollkeeper import (
     compact,
     count,
+    day_text,
     decimal,
     month_text,
     share_text,
 )
+from budgets.forecasts.outlooks import Outlook
 from budgets.overview import finding, gauges, panels, tables
+from budgets.overview.gauges import Gauge
 
 STALE = timedelta(seconds=30)
 MINUS = "\N{MINUS SIGN}"
@@ -58,7 +61,7 @@ def build(scene: Scene) -> dict[str, Any]:
         "finding": finding.sentence(
             budgets, month=month_text(scene.today), spent=month.cost, at=scene.at
         ),
-        "kpis": _kpis(scene, month, whole.standing.limit if whole else None),
+        "kpis": _kpis(scene, month, whole),
         "budgets": budgets,
         "whole": whole if len(budgets) > 1 else None,
         "parts": [b for b in budgets if b is not whole or len(budgets) == 1],
@@ -129,14 +132,16 @@ def _frame(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _kpis(scene: Scene, month: Totals, limit: Decimal | None) -> list[Kpi]:
+def _kpis(scene: Scene, month: Totals, whole: Gauge | None) -> list[Kpi]:
     now = spend.totals(scene.filters)
+    limit = whole.standing.limit if whole else None
     return [
         Kpi(
             gettext("Spent in %(month)s") % {"month": month_text(scene.today)},
             month.cost,
             _against(month.cost, limit),
         ),
+        *_expected(scene, whole),
         Kpi(
             gettext("Spent: %(range)s") % {"range": frame.range_label(scene.filters.range)},
             now.cost,
@@ -147,6 +152,29 @@ def _kpis(scene: Scene, month: Totals, limit: Decimal | None) -> list[Kpi]:
         Kpi(gettext("Calls"), now.calls, _tokens(now.tokens), is_money=False),
         Kpi(gettext("Unpriced calls"), now.unpriced_calls, _unpriced(now), is_money=False),
     ]
+
+
+def _expected(scene: Scene, whole: Gauge | None) -> list[Kpi]:
+    """Return what the month will have cost, with how sure that is."""
+    forecast = whole.forecast if whole else None
+    if forecast is None or forecast.p50 is None:
+        return []
+    label = gettext("Forecast for %(month)s") % {"month": month_text(scene.today)}
+    return [Kpi(label, forecast.p50, _sure(forecast))]
+
+
+def _sure(forecast: Outlook) -> str:
+    if forecast.p10 is None or forecast.p90 is None:
+        parts = []
+    else:
+        ends = {"low": compact(forecast.p10), "high": compact(forecast.p90)}
+        parts = [gettext("likely %(low)s to %(high)s") % ends]
+    if forecast.method:
+        parts.append(forecast.method_name)
+    if forecast.through_on:
+        day = {"day": day_text(forecast.through_on)}
+        parts.append(gettext("data through %(day)s") % day)
+    return " · ".join(parts) or gettext("of all budgets together")
 
 
 def _against(spent: Decimal, limit: Decimal | None) -> str:

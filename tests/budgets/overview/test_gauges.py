@@ -1,6 +1,7 @@
 """Gauges: levels with their words, and bars that never leave their track."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgets.forecasts.models import Status
+from budgets.forecasts.outlooks import Outlook
 from budgets.limits.standing import Standing
 from budgets.overview import gauges
 from budgets.overview.finding import sentence
@@ -119,3 +122,65 @@ def test_the_running_day_counts_among_the_days_left() -> None:
 )
 def test_the_headline_states_what_is_the_matter(budgets: list[Gauge], expected: str) -> None:
     assert sentence(budgets, month="November 2026", spent=Decimal("12.5"), at=NOW) == expected
+
+
+def foreseen(p50: str, *, spent: str = "600", name: str = "RND", **more: object) -> Gauge:
+    one = gauge(name, spent=spent)
+    outlook = Outlook(one.standing, "warning", Status.READY, p50=Decimal(p50), **more)  # type: ignore[arg-type]  # as the outlook takes them
+    return replace(one, outlook=outlook)
+
+
+def test_the_sentence_says_what_is_coming_while_nothing_is_near_its_limit() -> None:
+    over = foreseen("2310", name="SALES", exhausted_on=date(2026, 11, 27))
+    calm = foreseen("1500", spent="1400")
+
+    text = said([calm, over])
+
+    assert text == (
+        "SALES has used 30 % of 2,000.00 USD; forecast 2,310.00 USD, 16 % over, used up on 27 Nov 2026."
+    )
+
+
+def test_a_full_budget_says_its_forecast_too() -> None:
+    text = said([foreseen("2310", spent="1820", exhausted_on=date(2026, 11, 27))])
+
+    assert text == (
+        "RND has used 91 % of 2,000.00 USD, with 9 days left;"
+        " forecast 2,310.00 USD, 16 % over, used up on 27 Nov 2026."
+    )
+
+
+def test_a_forecast_within_the_limit_keeps_the_sentence_calm() -> None:
+    text = said([foreseen("1900"), gauge("SALES", spent="100")])
+
+    assert text == "All 2 budgets are below 80 %; RND leads with 30 %, with 9 days left."
+
+
+def test_the_forecast_stands_on_the_bar_and_never_beyond_it() -> None:
+    assert foreseen("1000").forecast_place == "50.00%"
+    assert foreseen("9000").forecast_place == "100.00%"
+    assert gauge().forecast_place == ""
+
+
+def test_forecasts_add_up_and_their_intervals_do_not() -> None:
+    parts = [
+        foreseen("1000", p10=Decimal(900), p90=Decimal(1100)),
+        foreseen("300.5", name="SALES"),
+    ]
+
+    together = gauges.together(parts)
+
+    assert together
+    assert together.forecast
+    assert (together.forecast.p50, together.forecast.p10) == (Decimal("1300.5"), None)
+    unknown = gauges.together([*parts, gauge("OPS")])
+    assert unknown
+    assert unknown.forecast is None
+
+
+def said(found: list[Gauge]) -> str:
+    return (
+        sentence(found, month="November 2026", spent=Decimal(0), at=NOW)
+        .replace("\xa0", " ")
+        .replace("\u202f", " ")
+    )

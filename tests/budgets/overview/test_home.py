@@ -21,7 +21,7 @@ from tests.rollups import books
 
 pytestmark = pytest.mark.usefixtures("committed")
 OVERVIEW = "/"
-QUERIES = 26  # of which 6 belong to session, person and tenant transaction
+QUERIES = 29  # of which 6 belong to session, person and tenant transaction, 3 to forecasts
 
 
 def test_the_same_amount_stands_in_chart_table_and_file(owner_dsn: str) -> None:
