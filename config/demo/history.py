@@ -29,6 +29,7 @@ CONTEXT = {
 USUAL_CONTEXT = 120_000
 SLOW_DAY = 17  # days ago: a provider was slow
 BURST_DAY = 11  # days ago: one person's agents ran all night
+RUNAWAY_DAY, RUNAWAY_HOUR, RUNAWAY_CALLS = 1, 21, 30  # days ago: an agent went on by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,23 @@ def _day(
 ) -> Iterator[Event]:
     times = sorted(_moments(team, day, age, random, zone))
     for number, at in enumerate(times):
-        event = _call(team, at, f"{day}/{team.cost_center}/{number}", age, random)
+        work = random.choices(team.work, [work.share for work in team.work])[0]
+        event = _call(team, work, at, f"{day}/{team.cost_center}/{number}", age, random)
         if at < until:
             yield event
+    if age == RUNAWAY_DAY and team.cost_center == "RND":
+        yield from _runaway(team, day, zone)
+
+
+def _runaway(team: Team, day: date, zone: ZoneInfo) -> Iterator[Event]:
+    """Yield the calls of an agent that nobody stopped for an hour."""
+    random = Random(f"{SEED} runaway {day}")  # noqa: S311 -- a story, no secret
+    work = next(work for work in team.work if work.feature == "agent-runs")
+    start = datetime.combine(day, time(RUNAWAY_HOUR), zone).astimezone(UTC)
+    for number in range(RUNAWAY_CALLS):
+        at = start + timedelta(minutes=2 * number)
+        name = f"{day}/{team.cost_center}/runaway/{number}"
+        yield _call(team, work, at, name, RUNAWAY_DAY, random)
 
 
 def _moments(team: Team, day: date, age: int, random: Random, zone: ZoneInfo) -> list[datetime]:
@@ -155,8 +170,7 @@ def _moments(team: Team, day: date, age: int, random: Random, zone: ZoneInfo) ->
     ]
 
 
-def _call(team: Team, at: datetime, name: str, age: int, random: Random) -> Event:
-    work = random.choices(team.work, [work.share for work in team.work])[0]
+def _call(team: Team, work: Work, at: datetime, name: str, age: int, random: Random) -> Event:
     # the first people of a team do most of its work
     person = random.choices(team.people, [3 / (n + 2) for n in range(len(team.people))])[0]
     has_failed = random.random() < 0.012

@@ -1,11 +1,30 @@
 """The demo's keys: the one that programs use at once, and some as a company has them."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from attribution.audit.trail import SYSTEM
 from attribution.tenancy.models import CostCenter, User
+from budgets.reservations.ingest import Event
 from gateway.keys import keyring, scopes
 from gateway.keys.models import ApiKey
+
+USED_BY = {"agent-runs": "Agents"}  # which calls of the story a key made, by feature
+
+
+def attributed(events: Iterable[Event]) -> list[Event]:
+    """Say of the calls of the story which were made with a key that has a name."""
+    made = {key.name: key for key in ApiKey.objects.filter(name__in=USED_BY.values())}
+    return [_with_key(event, made) for event in events]
+
+
+def _with_key(event: Event, made: Mapping[str, ApiKey]) -> Event:
+    key = made.get(USED_BY.get(event.columns["feature"], ""))
+    if key is None:
+        return event
+    named = {"api_key_id": str(key.lineage), "api_key_name": key.name}
+    return replace(event, columns={**event.columns, **named})
 
 
 def add_examples(person: User | None, *, at: datetime) -> None:
@@ -21,6 +40,8 @@ def add_examples(person: User | None, *, at: datetime) -> None:
     }
     key, _secret = keyring.issue("Nightly batch", by=SYSTEM, fields=batch)
     keyring.rotate(key, by=SYSTEM, overlap_until=at + timedelta(days=7))
+    agents = {"created_by": person, "notes": "The agents of the research team."}
+    keyring.issue("Agents", by=SYSTEM, fields=agents)
     reader = {"scopes": [scopes.COSTS, scopes.STREAM], "notes": "Wall screen in the hall."}
     keyring.issue("Dashboard reader", by=SYSTEM, fields=reader)
     notebook = {**pinned, "cost_center": centers[-1], "expires_at": at + timedelta(days=80)}

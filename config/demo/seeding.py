@@ -15,6 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import connections
 
 from attribution.audit.trail import SYSTEM
+from attribution.insights import detection
 from attribution.isolation.transaction import tenant
 from attribution.ledger import rollups
 from attribution.prices import catalog, published
@@ -126,6 +127,9 @@ def seed(*, at: datetime) -> dict[str, Any]:
                 _build(company, at=at)
     rollups.advance()
     _analyze()
+    for company in COMPANIES:
+        with tenant(company.id):
+            detection.judge_days(at=at)
     return told()
 
 
@@ -169,7 +173,7 @@ def _build(company: Company, *, at: datetime) -> None:
     _add_key(company, people.get(Role.ENGINEER))
     keys.add_examples(people.get(Role.ENGINEER), at=at)
     budgets = _add_budgets(company, people.get(Role.MANAGER), at=at)
-    for batch in _batches(_history(company, at=at)):
+    for batch in _batches(keys.attributed(_history(company, at=at))):
         ingest.record(batch)
     _watch(company, budgets)
     limits.add(budgets.get(company.near_center))
