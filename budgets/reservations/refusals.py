@@ -35,6 +35,7 @@ class Selection:
     budget_id: UUID | None = None
     cost_center_ids: Sequence[UUID] | None = None
     api_key_id: UUID | None = None
+    api_key_ids: Sequence[UUID] | None = None
     kind: Kind | None = None
 
     def calls(self) -> QuerySet[UsageRecord]:
@@ -47,6 +48,8 @@ class Selection:
             found = found.filter(cost_center_id__in=self.cost_center_ids)
         if self.api_key_id is not None:
             found = found.filter(api_key_id=self.api_key_id)
+        if self.api_key_ids is not None:
+            found = found.filter(api_key_id__in=self.api_key_ids)
         return found if self.kind is None else found.filter(_IS_KIND[self.kind])
 
 

@@ -43,10 +43,22 @@ def download(request: OrganizationRequest) -> HttpResponse:
 @organization_page("budgets:budget-show")
 def show(request: OrganizationRequest, object_id: str) -> HttpResponse:
     """Show one budget: how it stands, what spent it, what limited it."""
-    shape = structure.of(request)
-    budget = sight.budget(request, shape, object_id)
-    found = sheet.build(request, budget, shape, at=timezone.now())
-    return render(request, "budgets/control/show.html", {"page": found})
+    scene = _sheet(request, object_id)
+    return render(request, "budgets/control/show.html", {"page": sheet.build(request, scene)})
+
+
+@organization_page("budgets:budget-table")
+def table(request: OrganizationRequest, object_id: str, panel: str) -> HttpResponse:
+    """Return one panel's table for the page to put in place."""
+    found = sheet.table(_sheet(request, object_id), panel)
+    return render(request, "components/table.html", {"table": found, "caption": panel})
+
+
+@organization_page("budgets:budget-file")
+def file(request: OrganizationRequest, object_id: str, panel: str) -> HttpResponse:
+    """Return one panel's table as a CSV file."""
+    scene = _sheet(request, object_id)
+    return csv_file(request, f"budget-{panel}", sheet.table(scene, panel))
 
 
 def csv_file(request: OrganizationRequest, name: str, table: Any) -> HttpResponse:
@@ -65,3 +77,9 @@ def _scene(request: OrganizationRequest, query: QueryDict) -> Scene:
     at = wanted.at(timezone.now(), ZoneInfo(request.organization.time_zone))
     rows = sight.budgets(request, shape)
     return Scene(shape, wanted, at, lines.read(rows, shape, wanted, at=at))
+
+
+def _sheet(request: OrganizationRequest, object_id: str) -> sheet.Scene:
+    shape = structure.of(request)
+    budget = sight.budget(request, shape, object_id)
+    return sheet.scene(request, budget, shape, now=timezone.now())

@@ -17,7 +17,7 @@ from tests.factories import make_budget, make_department, make_key
 from tests.rollups import books
 
 LIST = "/budgets/"
-QUERIES = 17  # of which 6 belong to session, person and tenant transaction
+QUERIES = 20  # of which 9 belong to session, person and tenant transaction
 pytestmark = pytest.mark.usefixtures("committed")
 
 
