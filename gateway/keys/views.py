@@ -36,6 +36,7 @@ def show(request: OrganizationRequest, object_id: str) -> HttpResponse:
     context = {
         "line": Line.of(key, at, {block.target_id} if block else ()),
         "stop": block,
+        "is_told": block is not None and block in blocks.shown(request),  # by the page's banner
         "may_lift": access.may(request, "POST", "gateway:block-lift"),
         "others": list(shelf.others_of(key, at)),
         "changes": changes.of(key),
