@@ -4,7 +4,8 @@
 -- Answers each call in the order given:
 --   granted          {"remaining"}: smallest room left in its hard periods, absent without one
 --   budget_exceeded  {"budget": {...}}: does not fit even without open holds
---   budget_reserved  {"budget": {...}}: would fit but for open holds; with `wait` leaves no row
+--   budget_reserved  {"budget": {...}}: would fit but for open holds; with `wait` leaves no row.
+--                    `wait_ms` in it is the smallest of all budgets that block
 --   duplicate        {"call_id", "state", "cost", "is_same_body"}: idempotency key is taken
 --   stale            nothing was written: refresh, then ask again with the same id
 --   any later state of a call that was asked for before
@@ -126,7 +127,9 @@ BEGIN
       refusals[i] := (SELECT jsonb_build_object('id', b.budget_id, 'name', g.name, 'period_id', b.id,
                'limit', b.limit_amount::text, 'spent', b.spent::text, 'uncertain', b.uncertain::text,
                'held', (q_firm[blocker] - q_room[blocker])::text, 'needed', amounts[i]::text, 'ends_at', b.ends_at,
-               'wait_ms', g.wait_ms)
+               'wait_ms', (SELECT min(w.wait_ms) FROM unnest(need_q[first : past - 1]) o(q) JOIN budget_period x ON x.id = o.q
+                             JOIN budget w ON w.id = x.budget_id
+                            WHERE x.id = b.id OR x.hard AND q_room[array_position(q_id, x.id)] < amounts[i]))
         FROM budget_period b JOIN budget g ON g.id = b.budget_id WHERE b.id = q_id[blocker]);
     END IF;
     IF why = 'granted' THEN

@@ -19,6 +19,7 @@ from gateway.proxy.plan import Fit, Plan
 HEADER = b"x-budget-fit"
 CLAMP = b"clamp"
 LONGEST = 4.0  # seconds: an id older than five is stale
+ENDLESS = Decimal("Infinity")
 PAUSE = 0.1  # seconds between two looks; a settle of this process wakes earlier
 
 Answer = tuple[str, Mapping[str, Any]]
@@ -32,8 +33,10 @@ class Desk(Protocol):
     lines: Lines
 
 
-def wanted(headers: Mapping[bytes, bytes], coverage: Coverage) -> tuple[str, ...]:
-    """Return the hard budgets that a call may be fitted into: by its header all, else their own say.
+def wanted(headers: Mapping[bytes, bytes], coverage: Coverage) -> dict[str, int]:
+    """Return the hard budgets that a call may be fitted into, with the wait of each.
+
+    Its header names all of them, else each has its own say.
 
     Raises RefusedError for a header that means nothing.
     """
@@ -41,11 +44,11 @@ def wanted(headers: Mapping[bytes, bytes], coverage: Coverage) -> tuple[str, ...
     if said is not None and said.strip().lower() != CLAMP:
         message = "X-Budget-Fit is `clamp`, or is left out."
         raise RefusedError("invalid_request", message, param="X-Budget-Fit")
-    return tuple(
-        budget.id
+    return {
+        budget.id: budget.wait_ms
         for budget in coverage.budgets
         if (said is not None or budget.is_clamped) and budget.enforcement in HARD
-    )
+    }
 
 
 async def admit(desk: Desk, plan: Plan, is_left: Callable[[], bool]) -> Answer:
@@ -76,9 +79,9 @@ async def _fitted(desk: Desk, plan: Plan, fit: Fit, is_left: Callable[[], bool])
     asked = plan.bounded
     least = bound.least(asked)
     loop = asyncio.get_running_loop()
-    until = loop.time() + min(LONGEST, fit.wait_ms / 1000)
+    began, until = loop.time(), loop.time() + LONGEST
     for look in itertools.count():
-        room, firm = await _room(desk.lookup, plan, fit)
+        room, firm, wait_ms = await _room(desk.lookup, plan, fit, least)
         bounded = bound.fitted(asked, fit.ceiling, room)
         _shorten(plan, fit, bounded or least)
         if plan.hold > firm:
@@ -88,6 +91,8 @@ async def _fitted(desk: Desk, plan: Plan, fit: Fit, is_left: Callable[[], bool])
             answer = await desk.money.reserve(plan.reservation)
             if answer[0] != "budget_reserved":
                 return answer
+            wait_ms = min(wait_ms, answer[1]["budget"]["wait_ms"])
+        until = min(until, began + wait_ms / 1000)  # of all that block, the one that waits least
         if look or bounded is None:  # after the first race, look again at once
             if loop.time() >= until or is_left():
                 return None
@@ -109,9 +114,17 @@ def _note(plan: Plan, asked: Bound) -> None:
         plan.notes.append((HEADER, b"max_tokens=%d" % most))
 
 
-async def _room(lookup: Lookup, plan: Plan, fit: Fit) -> tuple[Decimal, Decimal]:
-    """Return what the tightest budget has left, with and without what open calls hold."""
-    rows = await lookup.standing(plan.organization_id, fit.budgets, plan.ms)
-    firm = [Decimal(row.limit) - Decimal(row.spent) - Decimal(row.uncertain) for row in rows]
-    room = [left - Decimal(row.held) for left, row in zip(firm, rows, strict=True)]
-    return min(room, default=Decimal("Infinity")), min(firm, default=Decimal("Infinity"))
+async def _room(lookup: Lookup, plan: Plan, fit: Fit, least: Bound) -> tuple[Decimal, Decimal, int]:
+    """Return what the tightest budget has left, with and without what open calls hold; the wait.
+
+    That is the smallest of the budgets in which not even the shortest answer fits.
+    """
+    rows = await lookup.standing(plan.organization_id, list(fit.budgets), plan.ms)
+    needed = bound.hold(least, fit.ceiling)
+    firm = {
+        row.id: Decimal(row.limit) - Decimal(row.spent) - Decimal(row.uncertain) for row in rows
+    }
+    room = {row.id: firm[row.id] - Decimal(row.held) for row in rows}
+    waits = [fit.budgets[budget] for budget, left in room.items() if left < needed]
+    tightest = min(room.values(), default=ENDLESS)
+    return tightest, min(firm.values(), default=ENDLESS), min(waits, default=fit.wait_ms)

@@ -1,6 +1,6 @@
 """A call, decided: who pays, where it may go, what it can cost at most."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -21,9 +21,9 @@ from gateway.routes.targets import Target
 class Fit:
     """What a call may be shortened for."""
 
-    budgets: tuple[str, ...]  # that it may be fitted into
+    budgets: Mapping[str, int]  # that it may be fitted into, and how long each lets calls wait
     ceiling: Rates
-    wait_ms: int  # for calls under way
+    wait_ms: int  # the longest, for calls under way
 
 
 @dataclass(slots=True)

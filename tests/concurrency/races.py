@@ -35,7 +35,8 @@ def run(
     """Run races by their numbers over connections of the gateway's and the owner's role."""
     from attribution.isolation.transaction import tenant  # noqa: PLC0415 -- Django must be set up first
     from budgets.reservations import books  # noqa: PLC0415
-    from tests.concurrency.race import Race, crew  # noqa: PLC0415
+    from tests.concurrency.crew import crew  # noqa: PLC0415
+    from tests.concurrency.race import Race  # noqa: PLC0415
     from tests.concurrency.store import make_world  # noqa: PLC0415
 
     found, began = Found(seed), time.monotonic()

@@ -1,5 +1,6 @@
 """Hard budgets under parallel admissions, and what happens without the lines that protect them."""
 
+import json
 import random
 import threading
 import time
@@ -9,6 +10,8 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from attribution.isolation.transaction import tenant
+from budgets.limits.models import Budget
 from tests.concurrency.store import ADMIT, World, make_world, resolve, settled, without
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.usefixtures("committed")]
@@ -228,3 +231,19 @@ def test_an_idempotency_key_admits_one_of_many(gateway_dsn: str) -> None:
 
     assert outcomes == {"granted": 1, "duplicate": 5}
     assert world.figures()[0][2] == Decimal("0.1")
+
+
+def test_a_call_waits_as_long_as_the_most_hurried_budget_that_blocks(gateway_dsn: str) -> None:
+    world = make_world(limits=["1", "1.2", "5"])
+    with tenant(world.organization_id):
+        for name, wait_ms in (("budget 0", 3000), ("budget 1", 200), ("budget 2", 10)):
+            Budget.objects.filter(name=name).update(wait_ms=wait_ms)
+    waits = []
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        assert world.admit(gateway, [world.call("0.9")]) == ["granted"]
+        for amount in ("0.2", "0.4"):  # in the way: the first; the first and the second
+            body = {"worker": str(world.worker_id), "calls": [world.call(amount)]}
+            row = gateway.execute("SELECT detail FROM budgets_admit(%s::jsonb)", [json.dumps(body)])
+            waits.append((row.fetchone() or ({},))[0]["budget"]["wait_ms"])
+
+    assert waits == [3000, 200]

@@ -118,6 +118,25 @@ async def test_a_call_that_waited_in_vain_is_refused_once(house: House, start: S
     assert sorted(call["state"] for call in calls) == ["denied", "settled"]
 
 
+async def test_of_all_budgets_that_block_the_smallest_wait_holds(
+    house: House, start: Start
+) -> None:
+    for name, wait_ms in (("patient", 3500), ("hurried", 300)):
+        await house.make(factories.make_budget, limit="0.00055", name=name, wait_ms=wait_ms)
+
+    async with start(house) as (client, _, _):
+        for headers in ({}, {"X-Budget-Fit": "clamp"}):
+            first = asyncio.create_task(client.chat("hi @slow=3", max_tokens=190))
+            await asyncio.sleep(0.3)
+            began = asyncio.get_running_loop().time()
+            refused = await client.chat("hi", max_tokens=100, headers=headers)
+            waited = asyncio.get_running_loop().time() - began
+            await first
+
+            assert refused.json()["error"]["code"] == "budget_reserved"
+            assert 0.25 < waited < 2.5
+
+
 async def test_a_budget_made_under_way_covers_the_next_call(house: House, start: Start) -> None:
     async with start(house) as (client, _, _):
         before = await client.chat()
