@@ -4,14 +4,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from attribution.templatetags.tollkeeper import money
+from attribution.templatetags.tollkeeper import decimal, money
 from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest
 from attribution.tenancy.admin import ReadOnlyAdmin, site
 from budgets.alerts.models import Alert
-from budgets.limits.models import Scope
+from budgets.limits.models import Basis, Quantile, Scope, Unit
 
 
 @admin.register(Alert, site=site)
@@ -19,12 +20,15 @@ class AlertAdmin(ReadOnlyAdmin):
     """Thresholds that were crossed, each once per period."""
 
     narrowed_by = "budget_period__budget__scope_id"
-    list_display = ["crossed_at", "budget", "told_at", "actual", "limit"]
+    list_display = ["crossed_at", "budget", "basis_name", "told_at", "actual", "seen", "limit"]
     list_filter = ["basis", ("budget_period__budget", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["budget_period__budget"]
     search_fields = ["budget_period__budget__name"]
     ordering = ["-crossed_at"]
-    fields = ["crossed_at", "budget", "told_at", "actual", "limit", "arm"]
+    fields = [
+        *("crossed_at", "budget", "basis_name", "told_at", "actual", "seen", "limit"),
+        *("data_through_on", "arm"),
+    ]
 
     def narrow(self, request: OrganizationRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the alerts of cost centers this person may look at."""
@@ -42,8 +46,27 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description=_("threshold"), ordering="threshold")
     def told_at(self, alert: Alert) -> str:
         """Show the threshold with its unit."""
-        unit = "%" if alert.unit == "percent" else "USD"
-        return f"{alert.threshold.normalize():f} {unit}"
+        value = f"{alert.threshold.normalize():f}"
+        if alert.unit == Unit.FACTOR:
+            facts = {"factor": value, "hours": alert.hours}
+            return gettext("%(factor)s times over %(hours)s hours") % facts
+        unit = "%" if alert.unit == Unit.PERCENT else "USD"
+        is_plain = alert.quantile == Quantile.P50
+        return f"{value} {unit}" if is_plain else f"{value} {unit} ({alert.quantile})"
+
+    @admin.display(description=_("looks at"), ordering="basis")
+    def basis_name(self, alert: Alert) -> str:
+        """Say what the threshold looks at."""
+        return str(Basis(alert.basis).label)
+
+    @admin.display(description=_("forecast or burn rate then"))
+    def seen(self, alert: Alert) -> str:
+        """Show what was seen of the future when it was crossed."""
+        if alert.forecast is not None:
+            return str(money(alert.forecast))
+        if alert.burn_factor is not None:
+            return str(decimal(alert.burn_factor, places=2))
+        return "-"
 
     @admin.display(description=_("actual then"), ordering="actual_at")
     def actual(self, alert: Alert) -> str:

@@ -222,12 +222,13 @@ class Threshold(TenantModel):
                 name="threshold_key",
                 nulls_distinct=False,
             ),
+            models.CheckConstraint(name="threshold_hours_positive", condition=~Q(hours=0)),
             models.CheckConstraint(
                 name="threshold_fits_its_basis",
                 condition=(
                     Q(basis="actual", unit__in=["percent", "usd"], quantile="p50", hours=None)
                     | Q(basis="forecast", unit__in=["percent", "usd"], hours=None)
-                    | Q(basis="burn_rate", unit="factor", quantile="p50", hours__gte=1)
+                    | Q(basis="burn_rate", unit="factor", quantile="p50", hours__isnull=False)
                 ),
                 violation_error_message=_(
                     "A burn rate is a factor over hours; the others are percent of the limit or "

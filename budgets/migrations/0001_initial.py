@@ -408,7 +408,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='threshold',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('basis', 'actual'), ('hours', None), ('quantile', 'p50'), ('unit__in', ['percent', 'usd'])), models.Q(('basis', 'forecast'), ('hours', None), ('unit__in', ['percent', 'usd'])), models.Q(('basis', 'burn_rate'), ('hours__gte', 1), ('quantile', 'p50'), ('unit', 'factor')), _connector='OR'), name='threshold_fits_its_basis', violation_error_message='A burn rate is a factor over hours; the others are percent of the limit or USD, without hours; low and high are only of forecasts.'),
+            constraint=models.CheckConstraint(condition=models.Q(('hours', 0), _negated=True), name='threshold_hours_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='threshold',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('basis', 'actual'), ('hours', None), ('quantile', 'p50'), ('unit__in', ['percent', 'usd'])), models.Q(('basis', 'forecast'), ('hours', None), ('unit__in', ['percent', 'usd'])), models.Q(('basis', 'burn_rate'), ('hours__isnull', False), ('quantile', 'p50'), ('unit', 'factor')), _connector='OR'), name='threshold_fits_its_basis', violation_error_message='A burn rate is a factor over hours; the others are percent of the limit or USD, without hours; low and high are only of forecasts.'),
         ),
         migrations.CreateModel(
             name='Forecast',

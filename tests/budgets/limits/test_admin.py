@@ -8,7 +8,7 @@ from django.test import Client
 from attribution.audit.models import AuditEntry
 from attribution.isolation.transaction import tenant
 from budgets.alerts.models import Alert
-from budgets.limits.models import Budget, BudgetPeriod
+from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from tests.cast import Cast
 from tests.factories import make_cost_center
 
@@ -30,6 +30,12 @@ def filled(**changed: str) -> dict[str, str]:
     return answers | changed
 
 
+def point(number: int, value: str, **changed: str) -> dict[str, str]:
+    """Return a threshold as the form sends it, of actual spend unless changed."""
+    answers = {"basis": "actual", "value": value, "unit": "percent", "quantile": "p50", "hours": ""}
+    return {f"thresholds-{number}-{name}": text for name, text in (answers | changed).items()}
+
+
 @pytest.fixture
 def browser(ours: Cast) -> Client:
     """Give finance's browser."""
@@ -39,8 +45,7 @@ def browser(ours: Cast) -> Client:
 def test_a_budget_made_in_the_admin_limits_at_once(ours: Cast, browser: Client) -> None:
     thresholds = {
         "thresholds-TOTAL_FORMS": "1",
-        "thresholds-0-value": "80",
-        "thresholds-0-unit": "percent",
+        **point(0, "80"),
     }
 
     answer = browser.post(ADD, filled(covers=f"cost_center:{ours.cost_center.pk}", **thresholds))
@@ -63,7 +68,7 @@ def test_a_lowered_limit_acts_at_once_and_tells_of_passed_thresholds(
     inline = browser.get(url).context["inline_admin_formsets"][0].formset
     thresholds = {"thresholds-TOTAL_FORMS": "2", "thresholds-INITIAL_FORMS": "2"}
     for number, form in enumerate(inline.forms[:2]):
-        for name in ("id", "value", "unit"):
+        for name in ("id", "basis", "value", "unit", "quantile"):
             thresholds[f"thresholds-{number}-{name}"] = str(form[name].value())
     limit = {"limit": "1.5", "reason": "spring", "name": "OURS budget", "enforcement": "block"}
 
@@ -78,6 +83,50 @@ def test_a_lowered_limit_acts_at_once_and_tells_of_passed_thresholds(
     assert alert.actual_at == Decimal("1.25")
     assert entry.changes["limit"] == ["100", "1.5"]
     assert entry.actor_id == ours.person("finance").pk
+
+
+def test_thresholds_may_look_at_a_forecast_and_at_a_burn_rate(ours: Cast, browser: Client) -> None:
+    thresholds = {
+        "thresholds-TOTAL_FORMS": "3",
+        **point(0, "100", basis="forecast", quantile="p90"),
+        **point(1, "450", basis="forecast", unit="usd"),
+        **point(2, "3", basis="burn_rate", unit="factor", hours="24"),
+    }
+
+    answer = browser.post(ADD, filled(**thresholds))
+
+    assert answer.status_code == 302, answer.context["errors"]
+    with tenant(ours.organization.pk):
+        made = Threshold.objects.filter(budget__name="Marketing").order_by("basis", "unit")
+        found = made.values_list("basis", "unit", "value", "quantile", "hours")
+        assert list(found) == [
+            ("burn_rate", "factor", Decimal(3), "p50", 24),
+            ("forecast", "percent", Decimal(100), "p90", None),
+            ("forecast", "usd", Decimal(450), "p50", None),
+        ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"basis": "burn_rate", "hours": "24"},
+        {"basis": "burn_rate", "unit": "factor"},
+        {"unit": "factor"},
+        {"hours": "24"},
+        {"quantile": "p90"},
+        {"basis": "forecast", "hours": "1"},
+    ],
+    ids=str,
+)
+def test_a_threshold_that_means_nothing_is_explained(
+    browser: Client, wrong: dict[str, str]
+) -> None:
+    thresholds = {"thresholds-TOTAL_FORMS": "1", **point(0, "80", **wrong)}
+
+    answer = browser.post(ADD, filled(**thresholds))
+
+    assert answer.status_code == 200
+    assert "A burn rate is a factor over hours" in answer.text
 
 
 def test_the_form_shows_how_the_budget_stands(ours: Cast, browser: Client) -> None:
