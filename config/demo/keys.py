@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from attribution.audit.trail import SYSTEM
-from attribution.tenancy.models import CostCenter, User
+from attribution.audit.trail import SYSTEM, Actor
+from attribution.tenancy import blocks
+from attribution.tenancy.blocks import Target
+from attribution.tenancy.models import BlockedKind, CostCenter, Membership, Role, User
 from budgets.reservations.ingest import Event
 from gateway.keys import keyring, scopes
 from gateway.keys.models import ApiKey
@@ -46,6 +48,18 @@ def add_examples(person: User | None, *, at: datetime) -> None:
     keyring.issue("Dashboard reader", by=SYSTEM, fields=reader)
     notebook = {**pinned, "cost_center": centers[-1], "expires_at": at + timedelta(days=80)}
     lost, _secret = keyring.issue("Old notebook", by=SYSTEM, fields=notebook)
+    _block_for_a_while(lost, person, at=at - timedelta(days=13))
     keyring.revoke(lost, by=SYSTEM, at=at - timedelta(days=12))
     ApiKey.objects.filter(name="Demo program").update(last_used_at=at)
     ApiKey.objects.filter(pk=key.pk).update(last_used_at=at - timedelta(hours=9))
+
+
+def _block_for_a_while(key: ApiKey, person: User | None, *, at: datetime) -> None:
+    """Have an engineer block a key of theirs, and finance unblock it once it is to be revoked."""
+    finance = Membership.objects.filter(role=Role.FINANCE).first()
+    by = Actor("user", person.pk) if person else SYSTEM
+    target = Target(BlockedKind.API_KEY, key.lineage, key.name)
+    reason = "A secret of it was found in a notebook that was shared outside."
+    block = blocks.impose(target, reason=reason, is_cut=False, by=by, at=at)
+    by = Actor("user", finance.user_id) if finance else SYSTEM
+    blocks.lift(block, by=by, at=at + timedelta(hours=20))
