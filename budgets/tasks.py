@@ -8,7 +8,7 @@ from django.utils import timezone
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.access import every_organization
 from budgets.forecasts import evaluation
-from budgets.limits import overrides, revisions
+from budgets.limits import openings, overrides
 from budgets.notifications import delivery, gathering
 from budgets.reservations import books, reratings
 
@@ -36,9 +36,9 @@ def open_periods() -> None:
 
 @shared_task
 def open_periods_of(organization_id: str) -> None:
-    """Open the coming budget periods of one organization."""
+    """Open the coming budget periods of one organization, where its calendar now puts them."""
     with tenant(UUID(organization_id)):
-        revisions.ensure_periods(timezone.now())
+        openings.keep(timezone.now())
 
 
 @shared_task

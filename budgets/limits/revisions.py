@@ -167,6 +167,20 @@ def open_period(budget: Budget, window: Window, *, is_backfilled: bool) -> int |
     return None if period is None else int(period)
 
 
+def move_periods(budget: Budget, changes: Iterable[tuple[int, Window, datetime]]) -> int:
+    """Give periods that have not begun other bounds and fiscal years; return how many, all or none."""
+    windows = [
+        {
+            "id": period_id,
+            "starts_at": window.starts_at.isoformat(),
+            "ends_at": window.ends_at.isoformat(),
+            "year_starts_at": began.isoformat(),
+        }
+        for period_id, window, began in changes
+    ]
+    return int(_call("budgets_reshape", {"budget_id": str(budget.pk), "windows": windows}))
+
+
 def limit_of(budget: Budget, *, at: datetime | None = None) -> Decimal | None:
     """Return the amount of the limit version in force now, or at an instant to come."""
     versions = LimitVersion.objects.filter(budget=budget).exclude(kind=VersionKind.ESTIMATE)
@@ -245,6 +259,7 @@ def _call(function: str, argument: Mapping[str, object]) -> Any:
     statement = {
         "budgets_relimit": "SELECT budgets_relimit(%s::jsonb)",
         "budgets_period": "SELECT budgets_period(%s::jsonb)",
+        "budgets_reshape": "SELECT budgets_reshape(%s::jsonb)",
     }[function]
     with connection.cursor() as cursor:
         cursor.execute(statement, [json.dumps({"organization_id": str(required()), **argument})])

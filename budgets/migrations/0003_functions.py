@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/alerts/tell.sql", "ebdb5aa0ec3a82dd"),
         InstallSQL("budgets/limits/backfill.sql", "5c7d5ac595a239f6"),
         InstallSQL("budgets/limits/period.sql", "d8ab9de1f44cfcc3"),
+        InstallSQL("budgets/limits/reshape.sql", "d3f9ce899b3cb2a8"),
         InstallSQL("budgets/limits/relimit.sql", "846a7b93887795fd"),
         InstallSQL("budgets/limits/standing.sql", "2adfec89479132c8"),
         InstallSQL("budgets/limits/v1_periods.sql", "6a4cfe9099113dae"),

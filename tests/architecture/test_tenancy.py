@@ -40,6 +40,7 @@ DEFINERS = {
     "budgets_raise_ahead",
     "budgets_relimit",
     "budgets_rerate",
+    "budgets_reshape",
     "budgets_settle",
     "budgets_standing",
     "gateway_attempt",
