@@ -22,8 +22,9 @@ from attribution.prices import catalog, published
 from attribution.prices.models import Price, PriceStatus
 from attribution.tenancy import policy
 from attribution.tenancy.models import CostCenter, Department, Membership, Organization, Role, User
+from budgets.forecasts import evaluation
 from budgets.limits import revisions
-from budgets.limits.models import Budget, Enforcement, Scope, Threshold
+from budgets.limits.models import Basis, Budget, Enforcement, Scope, Threshold, Unit
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
 from config.demo import filling, history, keys, limits, upstreams
@@ -130,6 +131,7 @@ def seed(*, at: datetime) -> dict[str, Any]:
     for company in COMPANIES:
         with tenant(company.id):
             detection.judge_days(at=at)
+        evaluation.evaluate(company.id, at=at)
     return told()
 
 
@@ -241,6 +243,10 @@ def _watch(company: Company, budgets: dict[str, Budget]) -> None:
     for center in company.centers:
         budget = budgets[center.code]
         Threshold.objects.create(budget=budget, value=Decimal(center.alert))
+        Threshold.objects.create(budget=budget, basis=Basis.FORECAST, value=100)
+        Threshold.objects.create(
+            budget=budget, basis=Basis.BURN_RATE, unit=Unit.FACTOR, value=3, hours=24
+        )
         revisions.relimit(budget)
 
 

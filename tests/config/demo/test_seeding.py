@@ -15,6 +15,7 @@ from django.utils import timezone
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import CostCenter, Organization
 from attribution.usage.models import UsageRecord
+from budgets.forecasts.models import Forecast
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from budgets.reservations import books
 from config.demo import seeding
@@ -72,11 +73,12 @@ def test_the_five_cost_centers_have_their_budgets_and_alerts(told: dict[str, Any
         codes: dict[Any, str] = dict(CostCenter.objects.values_list("pk", "code"))
         limits: dict[str, Any] = {
             codes[scope_id]: (limit, threshold)
-            for scope_id, limit, threshold in Budget.objects.values_list(
-                "scope_id", "limit_versions__amount", "thresholds__value"
-            )
+            for scope_id, limit, threshold in Budget.objects.filter(
+                thresholds__basis="actual"
+            ).values_list("scope_id", "limit_versions__amount", "thresholds__value")
         }
-        assert Threshold.objects.count() == 5
+        assert Threshold.objects.exclude(basis="actual").count() == 10
+        assert set(Forecast.objects.values_list("status", flat=True)) == {"ok"}
 
     assert told["organization_id"] == str(ACME.id)
     assert limits == {
