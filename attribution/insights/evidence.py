@@ -102,7 +102,7 @@ def _named(found: list[dict[str, Any]], row: Anomaly) -> list[dict[str, str]]:
     """Return the key, prompt and feature whose share of the change is largest, the largest first."""
     side = 1 if row.impact > 0 else -1
     named = []
-    for dimension in NAMED:
+    for dimension in NAMED[1:] if row.api_key_id else NAMED:
         changes: dict[str, Decimal] = {}
         names: dict[str, str] = {}
         for each in found:
