@@ -58,7 +58,10 @@ def _changes(
         if window is None:
             return []
         last = window.ends_at
-        found.append((period, window))
-    if all((p.starts_at, p.ends_at) == (w.starts_at, w.ends_at) for p, w in found):
+        found.append((period, window, year_start(spec, window)))
+    if all(
+        (one.starts_at, one.ends_at, one.year_starts_at) == (window.starts_at, window.ends_at, year)
+        for one, window, year in found
+    ):
         return []
-    return [(period.pk, window, year_start(spec, window)) for period, window in found]
+    return [(period.pk, window, year) for period, window, year in found]

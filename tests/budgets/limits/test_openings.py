@@ -84,3 +84,17 @@ def test_all_periods_move_or_none() -> None:
     assert revisions.move_periods(budget, changes[:1]) == 1
 
     assert opened(budget)[-1].starts_at == later.starts_at
+
+
+def test_another_fiscal_year_reaches_periods_to_come() -> None:
+    now = timezone.now()
+    budget = make_budget(period="day", at=now)
+    month = now.month % 12 + 1
+
+    Organization.objects.update(fiscal_start_month=month)
+    openings.reshape(now)
+
+    coming = opened(budget)[1]
+    assert coming.year_starts_at is not None
+    assert coming.year_starts_at.month == month
+    assert openings.reshape(now) == 0
