@@ -45,6 +45,15 @@ SELECT q.id AS period, q.held, coalesce(s.held, 0) AS held_by_calls,
     OR coalesce(s.uncertain, 0) <> coalesce(s.uncertain_entries, 0) OR coalesce(s.spent, 0) <> coalesce(s.spent_entries, 0)
  LIMIT %(most)s
 """
+# I1: a settled call counts in a period whose budget is for others.
+STRANGERS = """
+SELECT q.id AS period, q.filters, u.id AS call, u.provider, u.provider_model AS model, u.feature, u.environment
+  FROM budget_period q JOIN reservation h ON h.budget_period_id = q.id AND h.usage_id >= %(first)s
+  JOIN usage_record u ON u.id = h.usage_id AND u.id >= %(first)s AND u.state = 'settled'
+ WHERE q.organization_id = %(organization)s AND q.filters IS NOT NULL AND q.ends_at > %(since)s
+   AND NOT budgets_matches(q.filters, u.provider, ARRAY[u.route, u.provider_model], u.feature, u.environment)
+ LIMIT %(most)s
+"""
 # I2: a hard period is over its limit though nothing but admissions can have filled it: no limit was
 # lowered or budget changed since, and no call was ingested, counted in, re-rated or dearer than its hold.
 LIMITS = """
@@ -132,6 +141,7 @@ def verify(*, since: datetime | None = None) -> list[Breach]:
     }
     return [
         *breaches("I1", "a period's counters differ from its calls", PERIODS, scope),
+        *breaches("I1", "a call counts in a budget for others", STRANGERS, scope, is_closing=False),
         *breaches("I2", "a hard period admitted more than its limit", LIMITS, scope),
         *breaches("I3", "a hold has no call", STRAYS, scope),
         *breaches(

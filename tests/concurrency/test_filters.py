@@ -1,18 +1,19 @@
 """Filtered budgets at the store layer, and what happens without the line that judges targets."""
 
 from collections.abc import Callable
-from decimal import Decimal
 
 import psycopg
 import pytest
 
+from attribution.isolation.transaction import tenant
+from budgets.reservations import books
 from tests.concurrency.store import make_world, resolve, settled, without
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.usefixtures("committed")]
 
 
-def misled(owner_dsn: str, gateway_dsn: str, change: Callable[[str], str]) -> Decimal:
-    """Settle a call at another target by a weakened function; return what the filtered period took."""
+def misled(owner_dsn: str, gateway_dsn: str, change: Callable[[str], str]) -> tuple[str, list[str]]:
+    """Settle a call at another target by a changed function: what the period took, and what the books say."""
     world = make_world(limits=["1"], filters=[{"providers": ["acme"]}])
     with (
         without(owner_dsn, "budgets/reservations/resolve.sql", change) as schema,
@@ -24,7 +25,8 @@ def misled(owner_dsn: str, gateway_dsn: str, change: Callable[[str], str]) -> De
         resolve(gateway, [end], function=f"{schema}.budgets_settle")
     [(_, spent, held, _)] = world.figures()
     assert held == 0
-    return spent
+    with tenant(world.organization_id):
+        return f"{spent:.1f}", [breach.meaning for breach in books.verify()]
 
 
 def test_control_without_the_judgement_a_filtered_budget_pays_for_others(
@@ -37,4 +39,5 @@ def test_control_without_the_judgement_a_filtered_budget_pays_for_others(
         lambda sql: sql.replace("AND 'settled' = ANY (becomes) THEN", "AND false THEN"),
     )
 
-    assert (f"{judged:.1f}", f"{unjudged:.1f}") == ("0.0", "0.1")
+    assert judged == ("0.0", [])
+    assert unjudged == ("0.1", ["a call counts in a budget for others"])
