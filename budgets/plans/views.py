@@ -19,7 +19,7 @@ from attribution import calendar
 from attribution.exports.workbooks import MIME
 from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest, organization_page
-from budgets.limits.admin import SOURCES
+from budgets.limits.coverage import SOURCES
 from budgets.limits.models import Budget, Scope
 from budgets.plans import copies, drafts, facts, sheets, steps
 from budgets.plans.drafts import Applied, ChangedError, PlanError
@@ -41,7 +41,9 @@ REFUSALS = {
 @organization_page("budgets:plan-download")
 def download(request: OrganizationRequest) -> HttpResponse:
     """Hand out the running budgets with the columns of the import; `example` adds a row to learn from."""
-    rows = facts.facts_of(_running(), _names(request)).values()
+    chosen = _chosen(request)
+    budgets = _running().filter(pk__in=chosen) if chosen else _running()
+    rows = facts.facts_of(budgets, _names(request)).values()
     has_example = "example" in request.GET
     if request.GET.get("as") == "csv":
         response = HttpResponse(

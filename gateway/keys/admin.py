@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from attribution.tenancy import access, shown_once
 from attribution.tenancy.access import OrganizationRequest
 from attribution.tenancy.admin import ScopedAdmin, site
-from budgets.limits.admin import SOURCES
+from budgets.limits.coverage import SOURCES
 from budgets.limits.models import Scope
 from gateway.keys import keyring
 from gateway.keys.forms import KeyForm
