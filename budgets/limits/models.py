@@ -268,6 +268,7 @@ class BudgetPeriod(TenantModel):
     raised = models.DecimalField(_("raised by"), max_digits=24, decimal_places=12, default=0)
     limit_until = models.DateTimeField(null=True)
     lowered_at = models.DateTimeField(null=True)  # when its limit last fell
+    carry = models.JSONField(null=True)  # the budget's rollover and cap, kept when it ends; or none
     year_starts_at = models.DateTimeField(null=True)  # nothing is carried over from before
     arm = models.IntegerField(default=1)
     spent = models.DecimalField(_("spent"), max_digits=24, decimal_places=12, default=0)

@@ -25,10 +25,11 @@ BEGIN
     PERFORM set_config('app.ledger', '', true);
     RETURN NULL;
   END IF;
-  INSERT INTO budget_period (organization_id, budget_id, enforcement, starts_at, ends_at, year_starts_at, limit_until,
+  INSERT INTO budget_period (organization_id, budget_id, enforcement, starts_at, ends_at, year_starts_at, carry, limit_until,
     limit_amount, base_amount, carried, raised, arm, spent, held, uncertain, filters)
-  SELECT org, b.id, b.enforcement, lo, hi, (p ->> 'year_starts_at')::timestamptz, '-infinity',
-         v.amount, v.amount, 0, 0, 1, 0, 0, 0, nullif(b.filters, '{}')
+  SELECT org, b.id, b.enforcement, lo, hi, (p ->> 'year_starts_at')::timestamptz,
+         CASE WHEN b.rollover <> 'none' THEN jsonb_build_object('rollover', b.rollover, 'cap', b.rollover_cap::text, 'unit', b.rollover_cap_unit) END,
+         '-infinity', v.amount, v.amount, 0, 0, 1, 0, 0, 0, nullif(b.filters, '{}')
     FROM limit_version v WHERE v.organization_id = org AND v.budget_id = b.id AND v.kind <> 'estimate' ORDER BY v.created_at DESC LIMIT 1
   ON CONFLICT DO NOTHING RETURNING id INTO made;
   IF made IS NOT NULL THEN

@@ -1,8 +1,8 @@
 -- Works out a period's limit at an instant: (period, at) -> (base, carried, raised, amount, until).
 -- amount = base (the limit version in force; an estimate never is) + carried, at least 0, + raised (the
 -- approved, unrevoked overrides that run). Before the period begins the figures are those of its first
--- instant, after its end those of its last; its base then stays as it was. carried, by the budget's
--- rollover: base + carried of the period before, within the fiscal year (year_starts_at), minus all that
+-- instant, after its end those of its last; its base then stays as it was. carried, by the
+-- period's rollover: base + carried of the period before, within the fiscal year (year_starts_at), minus all that
 -- period is charged with, open holds included, so that money is never given twice; what overrides
 -- added to it covers its overspend and is never carried itself; at most the cap, in percent of the base or
 -- in USD. Nothing is carried before a period begins. `until`: the next instant at which the answer can be
@@ -14,11 +14,10 @@ CREATE OR REPLACE FUNCTION budgets_reckon(period bigint, at timestamptz,
   OUT base numeric, OUT carried numeric, OUT raised numeric, OUT amount numeric, OUT until timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-  q budget_period; b budget; r budget_period; t timestamptz; next_base timestamptz; next_override timestamptz;
+  q budget_period; r budget_period; t timestamptz; next_base timestamptz; next_override timestamptz;
   has_ended boolean; remains numeric; granted numeric;
 BEGIN
   SELECT * INTO q FROM budget_period x WHERE x.id = period;
-  SELECT * INTO b FROM budget x WHERE x.organization_id = q.organization_id AND x.id = q.budget_id;
   has_ended := q.ends_at <= at;
   t := least(greatest(at, q.starts_at), q.ends_at - interval '1 microsecond');
   base := q.base_amount; carried := 0;
@@ -41,16 +40,16 @@ BEGIN
   IF until >= q.ends_at OR has_ended THEN
     until := NULL;
   END IF;
-  IF b.rollover <> 'none' AND q.year_starts_at IS NOT NULL AND at < q.starts_at THEN
+  IF q.carry IS NOT NULL AND q.year_starts_at IS NOT NULL AND at < q.starts_at THEN
     until := least(until, q.starts_at);
-  ELSIF b.rollover <> 'none' AND q.year_starts_at IS NOT NULL THEN
+  ELSIF q.carry IS NOT NULL AND q.year_starts_at IS NOT NULL THEN
     SELECT * INTO r FROM budget_period x WHERE x.organization_id = q.organization_id AND x.budget_id = q.budget_id
        AND x.starts_at < q.starts_at AND x.starts_at >= q.year_starts_at ORDER BY x.starts_at DESC LIMIT 1;
     IF r.id IS NOT NULL THEN
       remains := r.base_amount + r.carried - r.spent - r.uncertain - r.held;
       IF remains > 0 THEN
-        carried := least(remains, CASE b.rollover_cap_unit WHEN 'percent' THEN base * b.rollover_cap / 100 ELSE b.rollover_cap END);
-      ELSIF b.rollover = 'carry_net' THEN
+        carried := least(remains, (q.carry ->> 'cap')::numeric * CASE q.carry ->> 'unit' WHEN 'percent' THEN base / 100 ELSE 1 END);
+      ELSIF q.carry ->> 'rollover' = 'carry_net' THEN
         SELECT coalesce(sum(o.amount), 0) INTO granted FROM budget_override o
          WHERE o.organization_id = q.organization_id AND o.budget_id = q.budget_id AND o.approved_at IS NOT NULL
            AND o.starts_at < r.ends_at AND least(o.ends_at, o.revoked_at) > greatest(o.starts_at, r.starts_at);

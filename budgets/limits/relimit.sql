@@ -1,5 +1,5 @@
--- Gives the periods of a budget that have not ended its enforcement of now and the limit that versions,
--- rollover and overrides make now: {"organization_id", "budget_id"}. Without a budget_id: works out anew
+-- Gives the periods of a budget that have not ended its enforcement and rollover of now, and these and those
+-- before them that still follow late calls the limit that versions, rollover and overrides make now: {"organization_id", "budget_id"}. Without a budget_id: works out anew
 -- the limits that have come to their `limit_until`, of every budget of the organization. Locks the
 -- budget's limit (advisory, shared with budgets_period) and those rows in id order, nothing else;
 -- acts on the next admission. Answers how many periods it looked at. See budgets_follow.
@@ -22,14 +22,18 @@ BEGIN
   ELSE
     PERFORM pg_advisory_xact_lock(hashtextextended(budget_of::text, 8));
     SELECT array_agg(l.id) INTO looked FROM (
-      SELECT q.id FROM budget_period q WHERE q.organization_id = org AND q.budget_id = budget_of AND q.ends_at > clock_timestamp()
+      SELECT q.id FROM budget_period q WHERE q.organization_id = org AND q.budget_id = budget_of
+         AND (q.ends_at > clock_timestamp() OR q.limit_until IS NOT NULL)
        ORDER BY q.id FOR NO KEY UPDATE) l;
-    UPDATE budget_period q SET enforcement = b.enforcement FROM budget b
-     WHERE q.id = ANY (looked) AND b.organization_id = org AND b.id = budget_of AND q.enforcement <> b.enforcement;
+    UPDATE budget_period q SET enforcement = b.enforcement,
+           carry = CASE WHEN b.rollover <> 'none' THEN jsonb_build_object('rollover', b.rollover, 'cap', b.rollover_cap::text, 'unit', b.rollover_cap_unit) END
+      FROM budget b
+     WHERE q.id = ANY (looked) AND q.ends_at > clock_timestamp() AND b.organization_id = org AND b.id = budget_of;
   END IF;
   IF cardinality(looked) > 0 THEN
     PERFORM budgets_follow(looked);
-    PERFORM budgets_raise(looked);                   -- also where only thresholds are new
+    -- also where only thresholds are new, but nobody is told anew of what has ended
+    PERFORM budgets_raise(ARRAY(SELECT q.id FROM budget_period q WHERE q.id = ANY (looked) AND q.ends_at > clock_timestamp()));
   END IF;
   PERFORM set_config('app.ledger', '', true);
   RETURN coalesce(cardinality(looked), 0);

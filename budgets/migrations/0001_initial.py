@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ('raised', models.DecimalField(decimal_places=12, default=0, max_digits=24, verbose_name='raised by')),
                 ('limit_until', models.DateTimeField(null=True)),
                 ('lowered_at', models.DateTimeField(null=True)),
+                ('carry', models.JSONField(null=True)),
                 ('year_starts_at', models.DateTimeField(null=True)),
                 ('arm', models.IntegerField(default=1)),
                 ('spent', models.DecimalField(decimal_places=12, default=0, max_digits=24, verbose_name='spent')),

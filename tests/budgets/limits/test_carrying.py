@@ -15,7 +15,7 @@ from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import Organization
 from budgets.alerts.models import Alert
 from budgets.limits import overrides, periods, revisions, standing
-from budgets.limits.models import Budget, BudgetPeriod
+from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from budgets.limits.overrides import Terms
 from budgets.limits.periods import Window
 from budgets.limits.standing import Standing
@@ -213,3 +213,33 @@ def test_less_carried_over_tells_of_thresholds_that_are_passed_now_once(today: d
     period = BudgetPeriod.objects.get(pk=now_of(budget).period_id)
     assert (period.arm, period.lowered_at is not None) == (1, True)
     assert not books.verify()
+
+
+def test_late_calls_reach_through_periods_that_have_ended(today: datetime) -> None:
+    budget = make_daily(today, spent="1000", days_before=2, rollover="carry_unused")
+    assert now_of(budget).carried == 1000
+    spend("600", at=today - DAY - timedelta(hours=2))
+
+    revisions.relimit(budget)
+
+    yesterday = BudgetPeriod.objects.get(budget=budget, starts_at=today - DAY)
+    assert figures(standing.of(yesterday)) == [1400, 400]
+    assert figures(now_of(budget)) == [1400, 400]
+
+
+def test_what_ended_keeps_the_rollover_it_had_and_new_thresholds_do_not_tell_of_it(
+    today: datetime,
+) -> None:
+    budget = make_daily(today, spent="900", days_before=2, rollover="carry_unused", thresholds=[])
+    yesterday = BudgetPeriod.objects.get(budget=budget, starts_at=today - DAY)
+    assert yesterday.carried == 1000
+
+    budget.rollover = "none"
+    revisions.change(budget, by=SYSTEM)
+    Threshold.objects.create(budget=budget, value=Decimal(10))
+    revisions.relimit(budget)
+
+    yesterday.refresh_from_db()
+    assert yesterday.carried == 1000
+    assert figures(now_of(budget)) == [1000, 0]
+    assert not Alert.objects.exists()
