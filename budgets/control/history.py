@@ -29,6 +29,11 @@ class Granted:
     word: str
 
     @property
+    def is_waiting(self) -> bool:
+        """Say whether a second person has not approved it yet."""
+        return self.level == "warn"
+
+    @property
     def is_open(self) -> bool:
         """Say whether it can still be revoked or declined."""
         return self.level in {"good", "warn", "info"}

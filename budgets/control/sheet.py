@@ -73,6 +73,7 @@ def build(request: OrganizationRequest, shown: Scene) -> dict[str, Any]:
         "line": shown.line,
         "finding": board.finding([shown.line], at=shown.at) if now else "",
         "change_url": _change_url(request, budget),
+        "raise_url": _raise_url(request, budget),
         "list_url": reverse("budgets:budget-list"),
         "as_of": rollups.advanced_at(),
         "at": shown.at,
@@ -182,3 +183,9 @@ def _change_url(request: OrganizationRequest, budget: Budget) -> str:
     name = "admin:budgets_budget_change"
     may = budget.archived_at is None and access.may(request, "POST", name)
     return reverse(name, args=[budget.pk]) if may else ""
+
+
+def _raise_url(request: OrganizationRequest, budget: Budget) -> str:
+    name = "budgets:override-grant"
+    may = budget.archived_at is None and access.may(request, "POST", name)
+    return f"{reverse(name)}?budget={budget.pk}" if may else ""

@@ -9,6 +9,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from tests.cast import Cast
 
 PAGES = {
+    "budgets:alert": "budgets_alert",
+    "budgets:override": "budgets_budgetoverride",
     "budgets:plan": "budgets_budgetplan",
     "attribution:anomaly": "attribution_anomaly",
     "attribution:approval": "attribution_approvalrequest",
@@ -65,6 +67,7 @@ def rows_of(cast: Cast) -> dict[str, Any]:
         "budgets_budgetplan": cast.plan.pk,
         "budgets_budget": cast.budget.pk,
         "budgets_alert": cast.alert_id,
+        "budgets_budgetoverride": cast.override.pk,
         "budgets_boundbreach": cast.breach_id,
         "budgets_channel": cast.channel.pk,
         "budgets_notification": cast.notification_id,
