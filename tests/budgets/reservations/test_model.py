@@ -21,6 +21,8 @@ STEPS = st.lists(
         st.tuples(st.just("admit"), AMOUNTS, st.sets(st.integers(0, 2))),
         st.tuples(st.just("again"), st.integers(0, 20), st.none()),
         st.tuples(st.just("settle"), st.integers(0, 20), AMOUNTS),
+        st.tuples(st.just("settle elsewhere"), st.integers(0, 20), AMOUNTS),
+        st.tuples(st.just("extend"), st.integers(0, 20), AMOUNTS),
         st.tuples(st.just("release"), st.integers(0, 20), st.none()),
         st.tuples(st.just("expire"), st.integers(0, 20), st.none()),
         st.tuples(st.just("give up"), st.integers(0, 20), st.none()),
@@ -29,7 +31,8 @@ STEPS = st.lists(
     min_size=4,
     max_size=14,
 )
-OUTCOMES = {"held": "granted", "denied": "budget_exceeded"}
+FILTERED = 2  # the budget that is for one provider only
+FILTERS: list[dict[str, list[str]]] = [{}, {}, {"providers": ["acme"]}]
 
 
 @dataclass
@@ -70,14 +73,23 @@ class Model:
             for budget, limit in enumerate(self.limits)
         ]
 
-    def decide(self, amount: Decimal, budgets: set[int]) -> str:
-        """Say what an admission must answer."""
+    def decide(self, amount: Decimal, budgets: set[int], own: Decimal = Decimal(0)) -> str:
+        """Say what must be answered to who asks for an amount, or for more beside an own hold."""
         firm = [self.figures()[budget] for budget in budgets]
-        if any(limit - spent - unsure < amount for limit, spent, _, unsure in firm):
+        if any(limit - spent - unsure - own < amount for limit, spent, _, unsure in firm):
             return "budget_exceeded"
         if any(limit - spent - unsure - held < amount for limit, spent, held, unsure in firm):
             return "budget_reserved"
         return "granted"
+
+    def extend(self, call: Call, amount: Decimal) -> str:
+        """Let a hold grow, or say why it does not."""
+        if call.state != "held":
+            return "stale"
+        more = amount - call.amount
+        answer = "granted" if more <= 0 else self.decide(more, call.budgets, call.amount)
+        call.amount = max(call.amount, amount) if answer == "granted" else call.amount
+        return answer
 
     def end(self, call: Call, state: str, cost: Decimal = Decimal(0), *, late: bool = True) -> str:
         """Move a call, or say that it does not move."""
@@ -120,15 +132,29 @@ class Machine:
             outcome = call.answer if call.state in ("held", "denied") else call.state
             assert self.world.admit(self.app, [call.question]) == [outcome]
             return
-        ends = {"settle": "settled", "release": "released"}
+        if what == "extend":
+            self.extend(call, cost or Decimal(0))
+            return
+        ends = {"settle": "settled", "settle elsewhere": "settled", "release": "released"}
         state = ends.get(what, "uncertain")
         expected = self.model.end(call, state, cost or Decimal(0), late=what != "expire")
-        item = {**settled(call.question, f"{cost or 0:f}"), "state": state}
+        if what == "settle elsewhere" and expected == "done":
+            call.budgets = call.budgets - {FILTERED}
+        provider = "other" if what == "settle elsewhere" else "acme"
+        item = {**settled(call.question, f"{cost or 0:f}"), "state": state, "provider": provider}
         kind = "expire" if what == "expire" else "settle"
         rows = self.sweeper.execute(
             "SELECT outcome FROM budgets_resolve(%s::jsonb, %s)", [json.dumps([item]), kind]
         )
         assert rows.fetchall() == [(expected,)]
+
+    def extend(self, call: Call, amount: Decimal) -> None:
+        """Ask for a larger hold."""
+        item = {"id": call.question["id"], "amount": f"{amount:f}"}
+        rows = self.sweeper.execute(
+            "SELECT outcome FROM budgets_extend(%s::jsonb)", [json.dumps([item])]
+        )
+        assert rows.fetchall() == [(self.model.extend(call, amount),)]
 
     def relimit(self, budget: int, amount: Decimal) -> None:
         """Set another limit."""
@@ -177,7 +203,7 @@ class Machine:
 
 
 @settings(
-    max_examples=15,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -191,6 +217,6 @@ def test_counters_and_ledger_follow_a_plain_model(
         psycopg.connect(owner_dsn, autocommit=True) as sweeper,
     ):
         sweeper.execute("SET ROLE tollkeeper_ledger")
-        machine = Machine(make_world(limits=["1", "1", "1"]), app, sweeper)
+        machine = Machine(make_world(limits=["1", "1", "1"], filters=FILTERS), app, sweeper)
         for step in steps:
             machine.step(*step)
