@@ -88,6 +88,7 @@ class Series:
     hue: str = OTHER
     is_dashed: bool = False
     is_line: bool = False
+    is_hatched: bool = False  # expected, not yet so
     url: str = ""
     share: Decimal | None = None
 
@@ -157,6 +158,7 @@ def _drawn(series: Series) -> dict[str, Any]:
         "hue": series.hue,
         "dashed": series.is_dashed,
         "line": series.is_line,
+        "hatched": series.is_hatched,
         "url": series.url,
         "values": [None if value is None else money.text(value) for value in series.values],
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from budgets.alerts import states
 from budgets.forecasts import outlooks
 from budgets.forecasts.models import Status
 from budgets.forecasts.outlooks import Outlook
+from budgets.forecasts.projection import Ahead
 from budgets.limits.models import Basis, Budget, PeriodKind, Scope, Threshold, Unit
 from budgets.limits.standing import Standing
 
@@ -36,6 +37,7 @@ class Gauge:
     ticks: tuple[Decimal, ...] = ()
     outlook: Outlook | None = None
     is_filtered: bool = False
+    centers: frozenset[UUID] = frozenset()  # the cost centers it covers, where it covers such
 
     @property
     def share(self) -> Decimal | None:
@@ -134,6 +136,7 @@ def running(filters: Filters, *, at: datetime) -> list[Gauge]:
             ticks.get(b.pk, ()),
             outlook=found[b.pk],
             is_filtered=bool(b.filters),
+            centers=frozenset({b.scope_id} if b.scope == Scope.COST_CENTER and b.scope_id else ()),
         )
         for b in budgets
         if b.pk in found
@@ -157,8 +160,14 @@ def together(gauges: list[Gauge]) -> Gauge | None:
         held=_sum(part.standing.held for part in parts),
         uncertain=_sum(part.standing.uncertain for part in parts),
     )
-    name = gettext("Together")
-    return Gauge(name, Scope.ORGANIZATION, PeriodKind.MONTH, added, outlook=_added(parts, added))
+    return Gauge(
+        gettext("Together"),
+        Scope.COST_CENTER,
+        PeriodKind.MONTH,
+        added,
+        outlook=_added(parts, added),
+        centers=frozenset().union(*(part.centers for part in parts)),
+    )
 
 
 def _added(parts: list[Gauge], standing: Standing) -> Outlook | None:
@@ -166,7 +175,11 @@ def _added(parts: list[Gauge], standing: Standing) -> Outlook | None:
     p50s = [part.forecast.p50 for part in parts if part.forecast and part.forecast.p50 is not None]
     if len(p50s) < len(parts):
         return None
-    return Outlook(standing, states.OK, Status.READY, p50=_sum(p50s))
+    days: dict[date, Decimal] = {}
+    for step in (step for part in parts if part.forecast for step in part.forecast.ahead):
+        days[step.day] = days.get(step.day, ZERO) + step.expected
+    ahead = tuple(Ahead(day, cost, ZERO) for day, cost in sorted(days.items()))
+    return Outlook(standing, states.OK, Status.READY, p50=_sum(p50s), ahead=ahead)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

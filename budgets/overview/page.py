@@ -76,7 +76,11 @@ def build(scene: Scene) -> dict[str, Any]:
 
 
 PANELS: dict[str, Callable[[Scene], Table]] = {
-    "daily": lambda scene: panels.daily(scene, spend.by_day(scene.filters), []).table,
+    "daily": lambda scene: (
+        panels.daily(
+            scene, spend.by_day(scene.filters), gauges.running(scene.filters, at=scene.at)
+        ).table
+    ),
     "share": lambda scene: panels.share(scene, spend.by_day(scene.filters)).table,
     "budgets": lambda scene: tables.utilisation(gauges.running(scene.filters, at=scene.at)),
     "latency": lambda scene: panels.model_latency(scene).table,

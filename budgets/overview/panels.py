@@ -17,6 +17,7 @@ from attribution.dashboards.scene import Scene
 from attribution.reports import latency, spend
 from attribution.reports.filters import Range
 from attribution.reports.latency import Latency
+from budgets.limits.models import Scope
 from budgets.overview import gauges
 from budgets.overview.gauges import Gauge
 
@@ -40,14 +41,15 @@ def daily(scene: Scene, days: list[spend.DayCost], budgets: list[Gauge]) -> Char
         )
         for center in centers
     ]
+    ahead = _ahead(scene, days, budgets, dates)
     return Chart(
         name="daily",
         title=gettext("Cost per day by cost center"),
         unit="USD",
         shape=Shape.STACKED,
         labels=tuple(_short_day(day) for day in dates),
-        series=(*series, *_pace(scene, budgets, dates)) if series else (),
-        table=_daily_table(dates, series),
+        series=(*series, *ahead, *_pace(scene, budgets, dates)) if series else (),
+        table=_daily_table(dates, series, ahead),
         shaded=charts.weekends(dates),
         texts={"total": gettext("Total")},
     )
@@ -142,25 +144,54 @@ def _pace(scene: Scene, budgets: list[Gauge], dates: tuple[date, ...]) -> list[S
     return [Series(label, values, hue="pace", is_dashed=True, is_line=True)]
 
 
+def _ahead(
+    scene: Scene, days: list[spend.DayCost], budgets: list[Gauge], dates: tuple[date, ...]
+) -> list[Series]:
+    """Return what days of the range are still expected to cost, where one budget covers all of it."""
+    month = gauges.together(budgets)
+    if month is None or not month.forecast or not _is_all(scene, month):
+        return []
+    spent = sum((row.cost for row in days if row.day == scene.today), start=ZERO)
+    expected = {step.day: step.expected for step in month.forecast.ahead}
+    expected[scene.today] = max(ZERO, expected.get(scene.today, ZERO) - spent)
+    values = tuple(expected.get(day) for day in dates)
+    if not any(values):
+        return []
+    return [Series(gettext("still expected"), values, hue=charts.OTHER, is_hatched=True)]
+
+
+def _is_all(scene: Scene, month: Gauge) -> bool:
+    """Say whether a budget covers just what the page looks at."""
+    chosen = scene.filters.cost_center_ids
+    if month.scope == Scope.ORGANIZATION:
+        return chosen is None
+    return month.centers >= set(scene.centers if chosen is None else chosen)
+
+
 def _days_of_month(day: date) -> int:
     first = calendar.month_start(day)
     return (calendar.add_months(first, 1) - first).days
 
 
-def _daily_table(dates: tuple[date, ...], series: list[Series]) -> Table:
+def _daily_table(dates: tuple[date, ...], series: list[Series], ahead: list[Series]) -> Table:
     rows = []
     for n, day in enumerate(dates):
         cells = [one.values[n] for one in series]
-        rows.append((day, *cells, sum((c for c in cells if c is not None), start=ZERO)))
+        cost = sum((c for c in cells if c is not None), start=ZERO)
+        rows.append((day, *cells, cost, *(one.values[n] for one in ahead)))
     totals = [one.total for one in series]
     return Table(
         (
             Column("day", gettext("Day"), Kind.DAY),
             *(Column(one.label, one.label, Kind.MONEY) for one in series),
             Column("total_usd", gettext("Total (USD)"), Kind.MONEY),
+            *(
+                Column("still_expected_usd", gettext("Still expected (USD)"), Kind.MONEY)
+                for _ in ahead
+            ),
         ),
         tuple(reversed(rows)),
-        (None, *totals, sum(totals, start=ZERO)),
+        (None, *totals, sum(totals, start=ZERO), *(one.total for one in ahead)),
     )
 
 

@@ -40,4 +40,21 @@ export function fill(name) {
   return pen.createPattern(tile, "repeat");
 }
 
+/** A fill for what is only expected: lines of the hue on the surface. */
+export function hatched(name) {
+  const tile = document.createElement("canvas");
+  tile.width = SIZE;
+  tile.height = SIZE;
+  const pen = tile.getContext("2d");
+  pen.strokeStyle = hue(name);
+  pen.lineWidth = 1.5;
+  for (const [x1, y1, x2, y2] of [[0, 8, 8, 0], [-2, 2, 2, -2], [6, 10, 10, 6]]) {
+    pen.beginPath();
+    pen.moveTo(x1, y1);
+    pen.lineTo(x2, y2);
+    pen.stroke();
+  }
+  return pen.createPattern(tile, "repeat");
+}
+
 export const MARKERS = ["circle", "rect", "triangle", "rectRot", "star", "cross"];

@@ -1,6 +1,6 @@
 /** What each shape of chart means to Chart.js: data sets and scales from the payload of the server. */
 
-import { fill, font, hue, MARKERS, token } from "./ink.js";
+import { fill, font, hatched, hue, MARKERS, token } from "./ink.js";
 import { full, parse, short } from "./numbers.js";
 
 const axis = (title, extra = {}) => ({
@@ -28,9 +28,9 @@ const line = (series, index) => ({
 const bar = (series) => ({
   label: series.label,
   data: series.values.map(parse),
-  backgroundColor: fill(series.hue),
+  backgroundColor: series.hatched ? hatched(series.hue) : fill(series.hue),
   hoverBackgroundColor: hue(series.hue),
-  borderColor: token("surface"),
+  borderColor: series.hatched ? hue(series.hue) : token("surface"),
   borderWidth: { top: 1 },
   maxBarThickness: 40,
   stack: "cost",
