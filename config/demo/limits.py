@@ -1,7 +1,11 @@
-"""The demo's rate limits, wide enough for load tests, and an example of a downgrade rule."""
+"""The demo's rate limits, wide enough for load tests, a downgrade rule, and a raise that waits."""
 
+from datetime import datetime
 from decimal import Decimal
 
+from attribution.audit.trail import Actor
+from attribution.tenancy.models import Organization, User
+from budgets.limits import raises, revisions
 from budgets.limits.models import Budget
 from gateway.keys.models import RateLimit
 from gateway.routes.models import DowngradeRule
@@ -21,3 +25,13 @@ def add(near: Budget | None) -> None:
             to_model="demo",
             is_active=False,
         )
+
+
+def ask_for_more(near: Budget | None, finance: User | None, *, at: datetime) -> None:
+    """Let finance ask for twice the money of a budget: more than one person may decide alone."""
+    if near is None or finance is None:
+        return
+    limit = revisions.limit_of(near) or Decimal(0)
+    Organization.objects.update(raise_needs_approval_above=limit / 2)
+    by, reason = Actor("user", finance.pk), "the campaign of spring needs more"
+    raises.set_limit(near, limit * 2, at=at, by=by, reason=reason)

@@ -178,7 +178,9 @@ def _build(company: Company, *, at: datetime) -> None:
     for batch in _batches(keys.attributed(_history(company, at=at))):
         ingest.record(batch)
     _watch(company, budgets)
-    limits.add(budgets.get(company.near_center))
+    near = budgets.get(company.near_center)
+    limits.add(near)
+    limits.ask_for_more(near, people.get(Role.FINANCE), at=at)
     policy.changed(company.id)
 
 
