@@ -9,7 +9,7 @@ from attribution.isolation.transaction import tenant
 from attribution.tenancy.access import every_organization
 from budgets.forecasts import evaluation
 from budgets.limits import openings, overrides
-from budgets.notifications import delivery, gathering
+from budgets.notifications import delivery, digests, gathering, watching
 from budgets.reservations import books, reratings
 
 
@@ -25,6 +25,21 @@ def deliver_notifications_of(organization_id: str) -> None:
     """Address and deliver what one organization's people are owed."""
     gathering.gather(UUID(organization_id))
     delivery.deliver(UUID(organization_id))
+
+
+@shared_task
+def watch() -> None:
+    """Find out what every organization's people are to be told beside thresholds."""
+    for organization_id in every_organization():
+        watch_of.apply_async((str(organization_id),), expires=60)
+
+
+@shared_task
+def watch_of(organization_id: str) -> None:
+    """Find raises and unusual spend to tell of in one organization, and summaries that are due."""
+    with tenant(UUID(organization_id)):
+        watching.look(timezone.now())
+        digests.owe(timezone.now())
 
 
 @shared_task

@@ -38,6 +38,7 @@ app.conf.beat_schedule = {
     "advance rollups": every("attribution.tasks.advance_rollups", seconds=1),
     "cut rollups by a changed time zone": every("attribution.tasks.recut_rollups", seconds=60),
     "deliver notifications": every("budgets.tasks.deliver_notifications", seconds=2),
+    "find what is to be told": every("budgets.tasks.watch", seconds=60),
     "open the next budget periods": every("budgets.tasks.open_periods", seconds=300),
     "follow limits": every("budgets.tasks.follow_limits", seconds=10),
     "carry on re-ratings": every("budgets.tasks.carry_on_reratings", seconds=10),

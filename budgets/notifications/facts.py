@@ -10,6 +10,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from attribution import money
+from attribution.insights.causes import PARTS
 from attribution.insights.models import Anomaly
 from attribution.tenancy.models import Membership, User
 from budgets.alerts.models import Alert
@@ -151,9 +152,9 @@ def _anomaly(event: Notification) -> Story | None:
         "impact": written(anomaly.impact),
         "actual": written(anomaly.actual),
         "expected": written(anomaly.expected),
-        "reason": anomaly.reason,
+        "reason": {part: anomaly.reason.get(part) for part in PARTS},
         "at": written(anomaly.found_at),
-        "path": "/anomalies/",
+        "path": reverse("attribution:anomaly-show", args=[anomaly.pk]),
     }
     covered = audience.upwards(center.department_id if center else None)
     people = audience.of_cost_center(center, covered)

@@ -47,6 +47,8 @@ def recovered(payload: Payload, *, now: datetime) -> Message:
     """Tell that a budget is below its thresholds again."""
     limit, actual = amount(payload, "limit"), amount(payload, "actual")
     names = _names(payload, actual=actual, limit=limit)
+    if payload.get("from") == "no_data":
+        return _heard_again(payload, names, now=now)
     text = gettext("%(name)s: below its thresholds again (%(actual)s of %(limit)s USD)")
     return Message(
         level="good",
@@ -62,6 +64,20 @@ def recovered(payload: Payload, *, now: datetime) -> Message:
         foot=periods.data_time(instant(payload, "at"), now=now),
         bar=bar(share_of(actual, limit)),
         under_bar=gettext("%(actual)s of %(limit)s USD, %(share)s") % names,
+        is_acknowledgeable=False,
+    )
+
+
+def _heard_again(payload: Payload, names: dict[str, str], *, now: datetime) -> Message:
+    """Tell that a budget that was silent has calls again."""
+    return Message(
+        level="good",
+        subject=plain(gettext("%(name)s: calls are coming again") % names),
+        decision=gettext("Nothing needs to be done."),
+        fact=gettext("%(name)s had no calls for a while and has some again.") % names,
+        button=gettext("Open the budget"),
+        path=payload["path"],
+        foot=periods.data_time(instant(payload, "at"), now=now),
         is_acknowledgeable=False,
     )
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext, ngettext
 
-from attribution.templatetags.tollkeeper import DASH, day_text, decimal, month_text
+from attribution.templatetags.tollkeeper import DASH, day_text, decimal, instant_text, month_text
 from budgets.notifications.words import periods
 from budgets.notifications.words.message import (
     ZERO,
@@ -18,6 +18,7 @@ from budgets.notifications.words.message import (
     percent,
     plain,
     share_of,
+    usd,
 )
 
 
@@ -90,7 +91,7 @@ def _tables(payload: Payload) -> tuple[Table, ...]:
         Table(
             gettext("Alerts"),
             (gettext("Budget"), gettext("Threshold"), gettext("When")),
-            tuple((row["budget"], _level(row), row["when"]) for row in payload["alerts"]),
+            tuple(_alert(row) for row in payload["alerts"]),
         ),
     )
 
@@ -120,11 +121,16 @@ def _change(spent: Decimal, before: Decimal) -> str:
     return f"{arrow} {sign}{percent(abs(change))}"
 
 
+def _alert(row: Payload) -> tuple[str, ...]:
+    return row["budget"], _level(row), instant_text(instant(row, "crossed_at"))
+
+
 def _level(row: Payload) -> str:
     value = amount(row, "threshold")
-    if row["unit"] == "percent":
-        return percent(value / 100)
-    return decimal(value, places=2)
+    if row["unit"] == "factor":
+        text = gettext("%(factor)s times the even pace")
+        return text % {"factor": decimal(value, places=1)}
+    return percent(value / 100) if row["unit"] == "percent" else usd(value)
 
 
 def _money(value: Decimal) -> str:
