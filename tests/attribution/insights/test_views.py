@@ -157,6 +157,19 @@ def test_an_engineer_sees_the_anomalies_of_their_keys_alone(ours: Cast) -> None:
     assert "OURS key" not in finance.get(LIST).text  # the cost center's own tells it
 
 
+def test_finance_sees_of_single_keys_what_people_were_told_of(ours: Cast, finance: Client) -> None:
+    keys = {"api_key_id": ours.key.pk, "api_key_name": "OURS key"}
+    told = added(ours, model="m-told", is_alerting=True, **keys)
+    silent = added(ours, model="m-silent", **keys)
+
+    page = finance.get(LIST).text
+
+    assert "m-told · OURS key" in page
+    assert "m-silent" not in page
+    assert finance.get(f"{LIST}{told.pk}/").status_code == 200
+    assert finance.get(f"{LIST}{silent.pk}/").status_code == 404
+
+
 def test_a_key_that_was_replaced_is_still_its_owners(ours: Cast) -> None:
     with tenant(ours.organization.pk):
         ours.key.lineage_id = ours.organization.pk
