@@ -8,4 +8,5 @@ urlpatterns = [
     path("", include("attribution.approvals.urls")),
     path("", include("attribution.reports.urls")),
     path("", include("attribution.insights.urls")),
+    path("", include("attribution.dashboards.urls")),
 ]

@@ -12,8 +12,10 @@ class GatewayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Tell the pages of budgets which keys there are; they lie below and cannot ask."""
-        from budgets.control import structure  # noqa: PLC0415  # models are loaded only now
+        """Tell the pages that lie below which keys there are, and what they are called."""
+        from attribution.dashboards import names  # noqa: PLC0415  # models are loaded only now
+        from budgets.control import structure  # noqa: PLC0415
         from gateway.keys import programs  # noqa: PLC0415
 
         structure.SOURCES.append(programs.held)
+        names.SOURCES["api_key"] = programs.names

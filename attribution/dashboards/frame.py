@@ -1,7 +1,9 @@
 """What stands above every page of spend: the range and cost centers chosen, and what else can be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.utils.translation import gettext, ngettext
 
@@ -21,17 +23,21 @@ class Choice:
     is_current: bool
 
 
-def build(scene: Scene) -> dict[str, Any]:
-    """Return the filters' labels and addresses."""
+Parameters = Sequence[tuple[str, str]]
+
+
+def build(scene: Scene, *, kept: Parameters = ()) -> dict[str, Any]:
+    """Return the filters' labels and addresses; `kept` is what else the page's address says."""
     filters = scene.filters
     everything = replace(filters, cost_centers=None)
+    rest = f"&{urlencode(kept)}" if kept else ""
     return {
         "range_label": range_label(filters.range),
-        "range_choices": [_choice(filters, name, scene) for name in (*DAYS, "month")],
-        "range_parameters": everything.parameters(),
+        "range_choices": [_choice(filters, name, scene, rest) for name in (*DAYS, "month")],
+        "range_parameters": [*everything.parameters(), *kept],
         "centers": list(scene.centers.values()),
         "centers_label": _centers_label(filters),
-        "all_centers_url": f"?{everything.urlencode()}",
+        "all_centers_url": f"?{everything.urlencode()}{rest}",
     }
 
 
@@ -50,9 +56,9 @@ def _days_label(days: int) -> str:
     return ngettext("%(days)s day", "%(days)s days", days) % {"days": days}
 
 
-def _choice(filters: Filters, name: str, scene: Scene) -> Choice:
+def _choice(filters: Filters, name: str, scene: Scene, rest: str) -> Choice:
     chosen = named(name, today=scene.today, zone=filters.range.zone)
-    url = f"?{replace(filters, range=chosen).urlencode()}"
+    url = f"?{replace(filters, range=chosen).urlencode()}{rest}"
     return Choice(range_label(chosen), url, is_current=name == filters.range.name)
 
 

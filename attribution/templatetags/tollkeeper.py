@@ -27,6 +27,9 @@ register = template.Library()
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 DASH = "\N{EM DASH}"
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+RISEN, FALLEN = "\N{BLACK UP-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}"
+MINUS = "\N{MINUS SIGN}"
 CENT = Decimal("0.01")
 # from which amount on, divided by what, with which letter
 STEPS = ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k"))
@@ -66,6 +69,17 @@ def percent(share: Decimal | None) -> SafeString | str:
         if share is None
         else share_text(share)
     )
+
+
+@register.filter
+def delta(change: Decimal | None) -> SafeString | str:
+    """Show by what share something rose or fell: an arrow, a sign, no decimals from 10 % up."""
+    if change is None:
+        return unknown(gettext("There is nothing to compare with."))
+    share = share_text(abs(change))
+    if not change:
+        return share
+    return f"{RISEN}{NARROW}+{share}" if change > 0 else f"{FALLEN}{NARROW}{MINUS}{share}"
 
 
 @register.filter

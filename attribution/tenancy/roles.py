@@ -55,6 +55,10 @@ TABLE: dict[str, Rule] = {
     ),  # named approvers, and one's own to withdraw
     "attribution:costs-analyze": FIGURES,
     "attribution:costs-summarize": FIGURES,
+    "attribution:explorer-show": Rule(EVERYBODY),
+    "attribution:explorer-download": Rule(EVERYBODY),
+    "attribution:call-list": Rule(EVERYBODY),
+    "attribution:call-show": Rule(EVERYBODY),
     "attribution:anomaly-list": Rule(EVERYBODY),
     "attribution:anomaly-show": Rule(EVERYBODY),
     "attribution:anomaly-download": Rule(EVERYBODY),

@@ -1,6 +1,6 @@
 """The keys a person may look at, as lower packages need them: programs, under ids that outlive rotation."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.db.models import Q
 from django.utils import timezone
@@ -19,6 +19,12 @@ def held(request: OrganizationRequest) -> Iterable[Held]:
     works = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
     alive = {key.lineage for key in rows.filter(works, revoked_at=None)}
     return [_held(key, is_alive=lineage in alive) for lineage, key in _newest(rows).items()]
+
+
+def names(lineages: Collection[str]) -> dict[str, str]:
+    """Return what keys are called, by the ids that calls know them by."""
+    rows = ApiKey.objects.order_by("created_at", "pk")
+    return {str(key.lineage): key.name for key in rows if str(key.lineage) in lineages}
 
 
 def _newest(rows: Iterable[ApiKey]) -> dict[object, ApiKey]:

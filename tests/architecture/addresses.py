@@ -13,6 +13,7 @@ PAGES = {
     "budgets:override": "budgets_budgetoverride",
     "budgets:plan": "budgets_budgetplan",
     "attribution:anomaly": "attribution_anomaly",
+    "attribution:call": "attribution_usagerecord",
     "attribution:approval": "attribution_approvalrequest",
     "budgets:budget": "budgets_budget",
     "budgets:channel": "budgets_channel",
@@ -23,7 +24,7 @@ PAGES = {
     "gateway:center": "attribution_costcenter",
     "gateway:upstream": "gateway_upstream",
 }
-FIXED = {"panel": "daily", "app_label": "attribution", "token": "forged"}
+FIXED = {"panel": "daily", "app_label": "attribution", "token": "forged", "suffix": "csv"}
 
 
 @dataclass(frozen=True)
