@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/reservations/stale.sql", "2d6e5e8d2ed38754"),
         InstallSQL("budgets/reservations/admit.sql", "0b3c3a980a0bf343"),
         InstallSQL("budgets/reservations/resolve.sql", "70218590e99c0f39"),
-        InstallSQL("budgets/reservations/extend.sql", "417e833b8182221d"),
+        InstallSQL("budgets/reservations/extend.sql", "e838a2735adbc75f"),
         InstallSQL("budgets/reservations/settle.sql", "60c931bfa9a6031f"),
         InstallSQL("budgets/reservations/expire.sql", "fbd02b4e7a7e6be7"),
         InstallSQL("budgets/reservations/v1_calls.sql", "4690bf2177827d47"),

@@ -18,7 +18,7 @@ DECLARE
   ids uuid[]; amounts numeric[]; waits boolean[]; lo uuid; hi uuid; is_sound boolean;
   l_id uuid[]; l_hold numeric[]; l_more numeric[];            -- the open calls, and what they ask for beside
   h_call uuid[]; h_period bigint[];
-  q_id bigint[]; q_hard boolean[]; q_firm numeric[]; q_room numeric[]; q_more numeric[]; q_due bigint[]; is_followed boolean := false;
+  q_id bigint[]; q_hard boolean[]; q_watched boolean[]; q_firm numeric[]; q_room numeric[]; q_more numeric[]; q_due bigint[]; is_followed boolean := false;
   verdict text[] := '{}'; details jsonb[] := '{}'; refusals jsonb[] := '{}';
   why text; blocker int; least numeric; refusal jsonb; i int; j int; k int;
 BEGIN
@@ -39,10 +39,10 @@ BEGIN
   SELECT array_agg(h.usage_id), array_agg(h.budget_period_id) INTO h_call, h_period
     FROM reservation h WHERE h.usage_id = ANY (l_id) AND h.usage_id >= lo AND h.usage_id <= hi;
   LOOP
-    SELECT array_agg(b.id), array_agg(b.hard), array_agg(b.limit_amount - b.spent - b.uncertain),
+    SELECT array_agg(b.id), array_agg(b.hard), array_agg(b.enforcement = 'observe'), array_agg(b.limit_amount - b.spent - b.uncertain),
            array_agg(b.limit_amount - b.spent - b.uncertain - b.held), array_agg(0::numeric),
            array_agg(b.id) FILTER (WHERE b.limit_until <= clock_timestamp())
-      INTO q_id, q_hard, q_firm, q_room, q_more, q_due
+      INTO q_id, q_hard, q_watched, q_firm, q_room, q_more, q_due
       FROM (SELECT * FROM budget_period r WHERE r.id = ANY (h_period) ORDER BY r.id FOR NO KEY UPDATE) b;
     EXIT WHEN q_due IS NULL OR is_followed;
     PERFORM budgets_follow(q_due);
@@ -52,12 +52,20 @@ BEGIN
     why := 'granted'; blocker := NULL; least := NULL; refusal := NULL;
     FOR j IN 1 .. coalesce(cardinality(h_call), 0) LOOP
       k := array_position(q_id, h_period[j]);
-      CONTINUE WHEN h_call[j] <> l_id[i] OR NOT q_hard[k] OR l_more[i] = 0 OR q_room[k] >= l_more[i];
-      IF why <> 'budget_exceeded' THEN
+      CONTINUE WHEN h_call[j] <> l_id[i] OR l_more[i] = 0 OR q_room[k] >= l_more[i];
+      IF q_hard[k] AND why <> 'budget_exceeded' THEN
         blocker := k;
         why := CASE WHEN q_firm[k] - l_hold[i] < l_more[i] THEN 'budget_exceeded' ELSE 'budget_reserved' END;
+      ELSIF q_watched[k] AND blocker IS NULL THEN
+        blocker := k;                                         -- observe: what would have been refused
       END IF;
     END LOOP;
+    IF blocker IS NOT NULL THEN
+      SELECT jsonb_build_object('id', b.budget_id, 'name', g.name, 'period_id', b.id, 'limit', b.limit_amount::text,
+               'spent', b.spent::text, 'uncertain', b.uncertain::text, 'held', (q_firm[blocker] - q_room[blocker])::text,
+               'needed', l_more[i]::text, 'ends_at', b.ends_at, 'wait_ms', g.wait_ms)
+        INTO refusal FROM budget_period b JOIN budget g ON g.id = b.budget_id WHERE b.id = q_id[blocker];
+    END IF;
     IF why = 'granted' THEN
       FOR j IN 1 .. coalesce(cardinality(h_call), 0) LOOP
         CONTINUE WHEN h_call[j] <> l_id[i];
@@ -70,21 +78,18 @@ BEGIN
       END LOOP;
     ELSE
       l_more[i] := 0;
-      SELECT jsonb_build_object('id', b.budget_id, 'name', g.name, 'period_id', b.id, 'limit', b.limit_amount::text,
-               'spent', b.spent::text, 'uncertain', b.uncertain::text, 'held', (q_firm[blocker] - q_room[blocker])::text,
-               'needed', (amounts[array_position(ids, l_id[i])] - l_hold[i])::text, 'ends_at', b.ends_at, 'wait_ms', g.wait_ms)
-        INTO refusal FROM budget_period b JOIN budget g ON g.id = b.budget_id WHERE b.id = q_id[blocker];
     END IF;
     verdict := verdict || why;
     details := details || CASE why WHEN 'granted' THEN jsonb_build_object('remaining', least::text)
                                    ELSE jsonb_build_object('budget', refusal) END;
-    refusals := refusals || CASE WHEN waits[array_position(ids, l_id[i])] THEN NULL ELSE refusal END;
+    refusals := refusals || CASE WHEN why = 'granted' OR NOT waits[array_position(ids, l_id[i])] THEN refusal END;
   END LOOP;
   UPDATE budget_period b SET held = b.held + s.more FROM unnest(q_id, q_more) s(id, more) WHERE b.id = s.id AND s.more > 0;
   UPDATE reservation h SET amount = h.amount + s.more FROM unnest(l_id, l_more) s(id, more)
    WHERE h.usage_id = s.id AND s.more > 0 AND h.usage_id >= lo AND h.usage_id <= hi;
-  UPDATE usage_record u SET hold_amount = u.hold_amount + s.more, refusal = coalesce(s.refusal, u.refusal)
-    FROM unnest(l_id, l_more, refusals) s(id, more, refusal)
+  UPDATE usage_record u SET hold_amount = u.hold_amount + s.more,
+         refusal = CASE s.why WHEN 'granted' THEN coalesce(u.refusal, s.refusal) ELSE coalesce(s.refusal, u.refusal) END
+    FROM unnest(l_id, l_more, refusals, verdict) s(id, more, refusal, why)
    WHERE u.id = s.id AND (s.more > 0 OR s.refusal IS NOT NULL) AND u.id >= lo AND u.id <= hi;
   RETURN QUERY SELECT u.id, coalesce(verdict[array_position(l_id, u.id)], 'stale'), details[array_position(l_id, u.id)]
     FROM unnest(ids) u(id);

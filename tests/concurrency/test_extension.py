@@ -3,15 +3,18 @@
 import json
 import threading
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
+from django.utils import timezone
 
 from attribution.isolation.transaction import tenant
 from attribution.usage.models import UsageRecord
-from budgets.reservations import books
+from budgets.reservations import books, refusals
+from budgets.reservations.refusals import Kind, Selection
 from tests.concurrency.store import World, make_world, resolve, settled, without
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.usefixtures("committed")]
@@ -115,6 +118,22 @@ def test_a_budget_that_only_warns_lets_every_hold_grow(gateway_dsn: str) -> None
         assert extend(gateway, {call: "5"})[call][0] == "granted"
 
     assert world.figures()[0][2] == 5
+
+
+def test_the_first_that_an_observing_budget_would_refuse_is_kept(gateway_dsn: str) -> None:
+    world = make_world(limits=["0.2"], enforcement="observe")
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        call = opened(world, gateway, "0.1")
+        assert extend(gateway, {call: "0.3"}, wait=True)[call][0] == "granted"
+        assert extend(gateway, {call: "0.5"}, wait=True)[call][0] == "granted"
+        resolve(gateway, [settled({"id": call}, "0.4")])
+
+    with tenant(world.organization_id):
+        now = timezone.now()
+        chosen = Selection(now - timedelta(hours=1), now + timedelta(hours=1))
+        [refusal] = refusals.page(chosen).rows
+    assert (refusal.kind, refusal.code) == (Kind.OBSERVED, "")
+    assert (refusal.held, refusal.needed) == (Decimal("0.1"), Decimal("0.2"))
 
 
 def crowd(world: World, dsn: str, *, function: str = EXTEND) -> Counter[str]:

@@ -105,6 +105,22 @@ def test_refusals_are_found_by_budget_cost_center_key_and_kind() -> None:
         assert tallies == [("small", 1, 0), ("all", 0, 2)]
 
 
+def test_a_filtered_budget_refuses_and_tells_its_own_figures_only() -> None:
+    with tenant(make_organization().pk):
+        make_budget(name="all", limit="100")
+        make_budget(name="mail", limit="1", filters={"features": ["mail"]})
+        for feature in ("chat", "mail", "mail"):
+            call = Call(holds.mint(timezone.now()), feature=feature)
+            try:
+                holds.reserve(call, Decimal("0.6"), at=timezone.now(), worker_id=WORKER)
+            except RefusedError:
+                continue
+        [refusal] = refusals.page(today()).rows
+
+    assert (refusal.budget_name, refusal.feature) == ("mail", "mail")
+    assert (refusal.held, refusal.missing) == (Decimal("0.6"), Decimal("0.2"))
+
+
 def test_pages_follow_each_other_without_gap_or_repeat() -> None:
     with tenant(make_organization().pk):
         make_budget(name="none", limit="0", enforcement="block")

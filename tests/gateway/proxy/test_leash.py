@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from attribution.isolation.transaction import tenant
 from budgets.limits.elastic import STEP
-from budgets.reservations import books
+from budgets.reservations import books, refusals
 from gateway.proxy.leash import Leash
 from tests import factories
 from tests.gateway.conftest import Start
@@ -113,6 +115,14 @@ async def test_an_answer_that_gets_no_more_room_is_cut_and_settled(
     assert 0 < call["cost"] <= period["limit_amount"] + STEP * WRITTEN
     assert (period["spent"], period["held"], period["uncertain"]) == (call["cost"], 0, 0)
     assert await verified(tower) == []
+    assert await tower.make(kinds) == [("cut", "budget_exceeded", "Team")]
+
+
+def kinds() -> list[tuple[str, str, str]]:
+    """Return what the page of refusals shows."""
+    now = timezone.now()
+    chosen = refusals.Selection(now - timedelta(hours=1), now + timedelta(hours=1))
+    return [(one.kind, one.code, one.budget_name) for one in refusals.page(chosen).rows]
 
 
 async def test_control_without_the_leash_the_answer_runs_on(
