@@ -36,15 +36,20 @@ class Accuracy:
     coverage: Decimal | None
 
 
-def choose(costs: Sequence[Decimal], horizon: int) -> str:
-    """Return the method of a history: Holt-Winters only while the weekday method errs no less."""
+def choose(costs: Sequence[Decimal], horizon: int) -> tuple[str, list[Trial]]:
+    """Return the method of a history and its trials; none for a history too short for any.
+
+    Holt-Winters stays only while the weekday method errs no less over the same stretches.
+    """
     method = methods.ladder(len(costs))
     if method != HOLT_WINTERS:
-        return method
+        return method, trials(method, costs, horizon) if method else []
     span = min(horizon, RIVALRY)
     winters = trials(HOLT_WINTERS, costs, span)
-    weekdays = [t for t in trials(WEEKDAY, costs, span) if t.origin >= SETTLING]
-    return WEEKDAY if _size(winters) > _size(weekdays) else HOLT_WINTERS
+    weekdays = trials(WEEKDAY, costs, span)
+    if _size(winters) > _size([trial for trial in weekdays if trial.origin >= SETTLING]):
+        method, winters = WEEKDAY, weekdays
+    return method, winters if span == horizon else trials(method, costs, horizon)
 
 
 def trials(method: str, costs: Sequence[Decimal], horizon: int) -> list[Trial]:

@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 RENEWED = timedelta(hours=6)  # late facts of complete days are met by then
 PRICED = ("status", "p10", "p50", "p90", "exhausted_on")
-JUDGED = ("silent_since", "is_burning", "state", "charged_state", "computed_at")
+JUDGED = ("silent_since", "is_burning", "state", "charged_state")
 MODELLED = ("method", "days", "through_on", "mape", "coverage", "outline", "modelled_at")
 
 
@@ -158,12 +158,22 @@ def _write(cases: Sequence[Case], at: datetime) -> int:
         events += transitions.events(
             case.period, case.now, case.row, before.get(case.period.pk), told.get(case.period.pk)
         )
-    _save([case.row for case in cases if case.is_modelled], [*PRICED, *JUDGED, *MODELLED])
-    Forecast.objects.bulk_update(
-        [case.row for case in cases if not case.is_modelled], [*PRICED, *JUDGED]
+    _save(
+        [case.row for case in cases if case.is_modelled],
+        [*PRICED, *JUDGED, *MODELLED, "computed_at"],
     )
+    kept = [case.row for case in cases if not case.is_modelled]
+    changed = [row for row in kept if _is_changed(row, before.get(row.budget_period_id))]
+    Forecast.objects.bulk_update(changed, [*PRICED, *JUDGED])
+    Forecast.objects.filter(budget_period_id__in=ids).update(computed_at=at)
     raising.tell(events)
     return raising.ahead(ids, [burn for case in cases for burn in case.burns])
+
+
+def _is_changed(row: Forecast, before: Forecast | None) -> bool:
+    return before is None or any(
+        getattr(row, name) != getattr(before, name) for name in (*PRICED, *JUDGED)
+    )
 
 
 def _save(rows: Sequence[Forecast], fields: Sequence[str]) -> None:

@@ -89,10 +89,9 @@ def outline(history: History, *, opens: date, ends: date) -> Outline:
     first = max(history.end, opens)
     horizon = (ends - first).days
     past = history.costs[max(0, (opens - history.first).days) :]
-    method = backtest.choose(history.costs, horizon)
+    method, found = backtest.choose(history.costs, horizon)
     if not method:
         return Outline(first, "", past, ())
-    found = backtest.trials(method, history.costs, horizon)
     low, high = backtest.interval(found, horizon) or (None, None)
     exact = backtest.accuracy(found, days=len(history.costs), horizon=horizon)
     return Outline(
