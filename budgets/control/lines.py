@@ -17,6 +17,7 @@ from budgets.control.bullets import Bullet
 from budgets.control.structure import Structure
 from budgets.forecasts import outlooks
 from budgets.forecasts.outlooks import Outlook
+from budgets.limits.elastic import STEP
 from budgets.limits.models import Basis, Budget, Enforcement, PeriodKind, Scope, Threshold, Unit
 from budgets.limits.standing import Standing
 
@@ -82,8 +83,17 @@ class Line:
     @property
     def enforcement(self) -> str:
         """Return what the budget does at its limit, as a word."""
+        return str(self._mode.label)
+
+    @property
+    def elastic_tokens(self) -> int | None:
+        """Return by how many output tokens each stream may pass an elastic limit; None for others."""
+        return STEP if self._mode == Enforcement.ELASTIC else None
+
+    @property
+    def _mode(self) -> Enforcement:
         mode = self.standing.enforcement if self.standing else self.budget.enforcement
-        return str(Enforcement(mode).label)
+        return Enforcement(mode)
 
     @property
     def filters(self) -> list[str]:

@@ -17,7 +17,7 @@ from tests.factories import make_budget, make_department, make_key
 from tests.rollups import books
 
 LIST = "/budgets/"
-QUERIES = 20  # of which 9 belong to session, person and tenant transaction
+QUERIES = 25  # of which 9 belong to session, person and tenant transaction
 pytestmark = pytest.mark.usefixtures("committed")
 
 
@@ -187,6 +187,21 @@ def test_budgets_that_lie_in_each_other_are_never_added_up(owner_dsn: str) -> No
     assert "10.75" in disjoint.partition("<tfoot>")[2]
 
 
+def test_a_limit_above_what_it_lies_in_is_warned_about(owner_dsn: str) -> None:
+    with books(owner_dsn) as made:
+        made.budget("whole", limit="100")
+        made.budget("rnd", limit="250", center=made.center("RND"))
+        finance, engineer = made.person(Role.FINANCE), made.person(Role.ENGINEER)
+        with tenant(made.organization_id):
+            make_key(created_by=engineer)
+            inside = Budget.objects.get(name="rnd").pk
+
+    text = "“rnd” allows 250.00, but “whole”, in which it lies, only 100.00."
+    assert text in signed_in(finance).get(LIST).content.decode()
+    assert text in signed_in(finance).get(f"{LIST}{inside}/").content.decode()
+    assert text not in signed_in(engineer).get(LIST).content.decode()
+
+
 def test_an_earlier_day_shows_the_period_of_that_day(owner_dsn: str) -> None:
     with books(owner_dsn) as made:
         made.budget("whole", limit="100", spent="30")
@@ -244,3 +259,18 @@ def read_csv(member: Client, query: str = "") -> list[dict[str, str]]:
     file = member.get(f"/budgets.csv{query}")
     assert file.status_code == 200, file.content
     return list(csv.DictReader(io.StringIO(file.content.decode())))
+
+
+def test_an_elastic_budget_states_by_how_much_it_can_be_passed(owner_dsn: str) -> None:
+    with books(owner_dsn) as made:
+        person = made.person(Role.FINANCE)
+        with tenant(made.organization_id):
+            soft, hard = make_budget(enforcement="elastic"), make_budget(enforcement="block")
+
+    member = signed_in(person)
+
+    assert (
+        "at most 1,024 output tokens of each stream"
+        in member.get(f"/budgets/{soft.pk}/").content.decode()
+    )
+    assert "output tokens" not in member.get(f"/budgets/{hard.pk}/").content.decode()
