@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
 from attribution.templatetags.tollkeeper import day_text, decimal, share_text
-from attribution.tenancy import access
+from attribution.tenancy import access, roles
 from attribution.tenancy.access import OrganizationRequest
 from budgets.alerts import states
 from budgets.control import lines as reading
@@ -19,9 +19,11 @@ from budgets.control import tree
 from budgets.control.asked import TREE, Asked
 from budgets.control.lines import WORDS, Line
 from budgets.control.structure import Structure
+from budgets.limits import nesting
 from budgets.limits.models import Enforcement, Scope
 
 PAGE = 50
+WARNINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Heading:
 def build(request: OrganizationRequest, scene: Scene) -> dict[str, Any]:
     """Return what the template shows."""
     asked, query = scene.asked, request.GET
-    is_tree = asked.view == TREE
+    is_tree, is_engineer = asked.view == TREE, access.role_of(request) == roles.ENGINEER
     pages = max(1, -(-len(scene.lines) // PAGE))
     page = min(asked.page, pages)
     shown = scene.lines[(page - 1) * PAGE : page * PAGE]
@@ -55,6 +57,7 @@ def build(request: OrganizationRequest, scene: Scene) -> dict[str, Any]:
     return {
         "asked": asked,
         "at": scene.at,
+        "warnings": [] if is_engineer else warnings(scene.lines, at=scene.at)[:WARNINGS],
         "finding": finding(scene.lines, at=scene.at),
         "lines": [] if is_tree else shown,
         "branches": tree.of(scene.lines, scene.structure, name=organization) if is_tree else [],
@@ -70,7 +73,7 @@ def build(request: OrganizationRequest, scene: Scene) -> dict[str, Any]:
         "next_url": changed(query, page=str(page + 1)) if page < pages else "",
         "csv_url": f"{reverse('budgets:budget-download')}?{query.urlencode()}",
         "add_url": _add_url(request),
-        "is_engineer": access.role_of(request) == "engineer",
+        "is_engineer": is_engineer,
         **_choices(scene),
     }
 
@@ -101,6 +104,43 @@ def finding(lines: Sequence[Line], *, at: datetime) -> str:
         needy,
     )
     return text % {**facts, "needy": needy, "count": len(running)}
+
+
+def finding_of(line: Line, *, at: datetime) -> str:
+    """Say in one sentence how one budget stands and what is expected."""
+    now, outlook = line.standing, line.outlook
+    if now is None or outlook is None:
+        return ""
+    facts = {
+        "name": line.budget.name,
+        "share": share_text(_share(line)),
+        "limit": decimal(now.limit, places=2),
+        "left": _left(line.days_left(at)),
+    }
+    text = gettext("%(name)s has used %(share)s of %(limit)s USD, with %(left)s.") % facts
+    variance, apart = outlook.variance, outlook.variance_share
+    if outlook.p50 is None or variance is None or apart is None:
+        return text
+    words = (
+        gettext("The forecast is %(amount)s USD, %(share)s over.")
+        if variance > 0
+        else gettext("The forecast is %(amount)s USD, %(share)s under.")
+    )
+    facts = {"amount": decimal(outlook.p50, places=2), "share": share_text(abs(apart))}
+    return f"{text} {words % facts}"
+
+
+def warnings(lines: Sequence[Line], *, at: datetime) -> list[str]:
+    """Say where limits inside allow more than what they lie in, as far as all of it is shown."""
+    shown = {line.budget.pk for line in lines}
+    told: dict[str, None] = {}
+    for budget_id, excesses in nesting.everywhere(at).items():
+        for excess in excesses:
+            inside = {excess.parent.pk, *(child.pk for child in excess.children)}
+            if budget_id in shown and inside <= shown:
+                amounts = (decimal(excess.amount, places=2), decimal(excess.limit, places=2))
+                told[excess.text(amounts)] = None
+    return list(told)
 
 
 def headings(asked: Asked, query: QueryDict) -> list[Heading]:

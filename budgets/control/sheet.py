@@ -12,14 +12,15 @@ from attribution import calendar
 from attribution.dashboards.charts import Table
 from attribution.ledger import rollups
 from attribution.reports.filters import Range
-from attribution.templatetags.tollkeeper import day_text
-from attribution.tenancy import access
+from attribution.templatetags.tollkeeper import day_text, decimal
+from attribution.tenancy import access, roles
 from attribution.tenancy.access import OrganizationRequest
 from budgets.control import board, burndown, history, lines, spending
 from budgets.control.burndown import Amounts
 from budgets.control.lines import Line
 from budgets.control.spending import Window
 from budgets.control.structure import Structure
+from budgets.limits import nesting
 from budgets.limits.models import Budget, BudgetPeriod, Scope
 from budgets.limits.standing import Standing
 from budgets.reservations import refusals
@@ -71,10 +72,11 @@ def build(request: OrganizationRequest, shown: Scene) -> dict[str, Any]:
     budget, now = shown.budget, shown.line.standing
     page: dict[str, Any] = {
         "line": shown.line,
-        "finding": board.finding([shown.line], at=shown.at) if now else "",
+        "finding": board.finding_of(shown.line, at=shown.at),
         "change_url": _change_url(request, budget),
         "raise_url": _raise_url(request, budget),
         "list_url": reverse("budgets:budget-list"),
+        "warnings": _warnings(request, shown),
         "as_of": rollups.advanced_at(),
         "at": shown.at,
         "periods": _periods(request, shown),
@@ -177,6 +179,15 @@ def _periods(request: OrganizationRequest, shown: Scene) -> list[dict[str, Any]]
 def _url(request: OrganizationRequest, name: str, budget: Budget, panel: str) -> str:
     query = request.GET.urlencode()
     return reverse(name, args=[budget.pk, panel]) + (f"?{query}" if query else "")
+
+
+def _warnings(request: OrganizationRequest, shown: Scene) -> list[str]:
+    """Say where this budget allows more than what it lies in, or what lies in it more than this."""
+    if access.role_of(request) == roles.ENGINEER or access.is_narrowed(request):
+        return []
+    excesses = nesting.everywhere(shown.now).get(shown.budget.pk, [])
+    amounts = ((decimal(e.amount, places=2), decimal(e.limit, places=2)) for e in excesses)
+    return [one.text(pair) for one, pair in zip(excesses, amounts, strict=True)]
 
 
 def _change_url(request: OrganizationRequest, budget: Budget) -> str:

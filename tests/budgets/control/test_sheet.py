@@ -26,7 +26,7 @@ from tests.factories import make_budget, make_call, make_key
 from tests.rollups import Books, books
 
 pytestmark = pytest.mark.usefixtures("committed")
-QUERIES = 36  # of which 9 belong to session, person and tenant transaction
+QUERIES = 41  # of which 9 belong to session, person and tenant transaction
 
 
 def test_what_spent_a_budget_adds_up_to_what_it_says(owner_dsn: str) -> None:
