@@ -8,8 +8,10 @@ from django.utils.translation import gettext, ngettext
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Column, Kind, Table
 from attribution.dashboards.scene import Scene
+from attribution.exports.sheets import Cell
 from attribution.reports import spend
 from attribution.usage.models import CallState, UsageRecord
+from budgets.forecasts.outlooks import Outlook
 from budgets.overview.gauges import Gauge
 
 ZERO = Decimal(0)
@@ -18,7 +20,7 @@ CALLS = 10
 
 
 def utilisation(budgets: list[Gauge]) -> Table:
-    """Return limit, spent, held, uncertain and remaining of the running budgets."""
+    """Return how the running budgets stand, and what is known of their future."""
     return Table(
         (
             Column("budget", gettext("Budget")),
@@ -30,6 +32,16 @@ def utilisation(budgets: list[Gauge]) -> Table:
             Column("remaining_usd", gettext("Remaining (USD)"), Kind.MONEY),
             Column("used", gettext("Used"), Kind.PERCENT),
             Column("ends_at", gettext("Ends"), Kind.INSTANT),
+            Column("forecast_usd", gettext("Forecast (USD)"), Kind.MONEY),
+            Column("p10_usd", gettext("p10 (USD)"), Kind.MONEY),
+            Column("p90_usd", gettext("p90 (USD)"), Kind.MONEY),
+            Column("variance_usd", gettext("Forecast less limit (USD)"), Kind.MONEY),
+            Column("variance", gettext("Forecast less limit"), Kind.PERCENT),
+            Column("exhausted_on", gettext("Used up on"), Kind.DAY),
+            Column("method", gettext("Method")),
+            Column("data_through", gettext("Data through"), Kind.DAY),
+            Column("mape", gettext("Mean error"), Kind.PERCENT),
+            Column("coverage", gettext("Within p10 to p90"), Kind.PERCENT),
         ),
         tuple(
             (
@@ -37,9 +49,20 @@ def utilisation(budgets: list[Gauge]) -> Table:
                 *(gauge.standing.limit, gauge.standing.spent, gauge.standing.held),
                 *(gauge.standing.uncertain, gauge.standing.remaining),
                 *(gauge.share, gauge.standing.ends_at),
+                *_ahead(gauge.outlook),
             )
             for gauge in budgets
         ),
+    )
+
+
+def _ahead(outlook: Outlook | None) -> tuple[Cell, ...]:
+    if outlook is None:
+        return (None,) * 10
+    return (
+        *(outlook.p50, outlook.p10, outlook.p90, outlook.variance, outlook.variance_share),
+        *(outlook.exhausted_on, outlook.method_name or outlook.status_name),
+        *(outlook.through_on, outlook.mape, outlook.coverage),
     )
 
 
