@@ -1,5 +1,6 @@
 """Limits that change by time, under parallel admissions, with every worker dead."""
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -138,3 +139,27 @@ def test_what_is_carried_follows_late_calls_and_is_never_overshot(gateway_dsn: s
         assert period.limit_amount == period.held == Decimal(3)
         assert period.arm == 1
         assert not books.verify()
+
+
+def test_every_reader_sees_an_override_end_though_nobody_calls(
+    platform_dsn: str, gateway_dsn: str
+) -> None:
+    world, ends = make_raised(limit="1.0", by="4", seconds=1)
+    with psycopg.connect(platform_dsn, autocommit=True) as reader:
+        asked = "SELECT limit_amount, base_amount, raised FROM v1_periods WHERE period_id = %s"
+        before = reader.execute(asked, world.periods).fetchone()
+        time.sleep(max((ends - timezone.now()).total_seconds(), 0) + 0.05)
+        after = reader.execute(asked, world.periods).fetchone()
+    with tenant(world.organization_id):
+        budget_id = str(Budget.objects.get().pk)
+    question = {
+        "organization_id": str(world.organization_id),
+        "at_ms": int(time.time() * 1000),
+        "budgets": [budget_id],
+    }
+    with psycopg.connect(gateway_dsn, autocommit=True) as gateway:
+        row = gateway.execute("SELECT budgets_standing(%s::jsonb)", [json.dumps(question)])
+        ((answer,),) = row.fetchall()
+
+    assert (before, after) == ((5, 1, 4), (1, 1, 0))
+    assert Decimal(answer[0]["limit"]) == 1
