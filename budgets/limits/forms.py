@@ -7,7 +7,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
-from django.contrib.admin.widgets import AdminDateWidget
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.dates import MONTHS, WEEKDAYS
@@ -31,6 +30,15 @@ WHERE = {
     "features": _("One per line, as programs send them in X-Feature."),
     "environments": _("One per line, as programs send them in X-Environment."),
 }
+
+
+class DayInput(forms.DateInput):
+    """A day as browsers ask for it."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
 
 
 class LinesField(forms.CharField):
@@ -66,7 +74,7 @@ class LimitForm(ScopedForm):
     begins_on = forms.DateField(
         label=_("new limit acts from"),
         required=False,
-        widget=AdminDateWidget,
+        widget=DayInput,
         help_text=_("Empty: at once. A day to come plans it; it begins at midnight of that day."),
     )
     reason = forms.CharField(
@@ -133,11 +141,11 @@ class BudgetForm(LimitForm):
         required=False,
         help_text=_("Only for “one user”: as programs send it in X-User-ID, for example ana."),
     )
-    starts_on = forms.DateField(label=_("first day"), required=False, widget=AdminDateWidget)
+    starts_on = forms.DateField(label=_("first day"), required=False, widget=DayInput)
     ends_on = forms.DateField(
         label=_("day after the last"),
         required=False,
-        widget=AdminDateWidget,
+        widget=DayInput,
         help_text=_("Both days only for a custom period, for example 2026-03-01 to 2026-04-01."),
     )
     start_month = forms.TypedChoiceField(
@@ -163,7 +171,7 @@ class BudgetForm(LimitForm):
     anchor = forms.DateField(
         label=_("first day of a fiscal year of weeks"),
         required=False,
-        widget=AdminDateWidget,
+        widget=DayInput,
         help_text=_("For example Monday 2026-01-05. A 53rd week joins the last period."),
     )
     models, providers, features, environments = (

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from attribution.approvals.decisions import KINDS
 from attribution.approvals.models import ApprovalRequest
 from attribution.audit.models import AuditEntry
 from attribution.templatetags.tollkeeper import instant_text
@@ -19,6 +20,7 @@ from budgets.limits.models import Budget, Threshold
 Changes = Mapping[str, list[str | None]]
 DASH = "—"
 PLAIN = {"True": _("yes"), "False": _("no"), "{}": DASH, "": DASH}
+REQUEST = "approvalrequest"
 PEOPLE = frozenset({"owner_id", "approver_id"})
 VERBS = {
     "budget.created": _("Added"),
@@ -65,7 +67,7 @@ def entries(budget: Budget) -> QuerySet[AuditEntry]:
     )
     requests = [str(one) for one in asked.values_list("pk", flat=True)]
     about = Q(object_type="budget", object_id=str(budget.pk))
-    about |= Q(object_type="approvalrequest", object_id__in=requests)
+    about |= Q(object_type=REQUEST, object_id__in=requests)
     return AuditEntry.objects.filter(about).order_by("-at", "-id")
 
 
@@ -76,19 +78,30 @@ def lines(found: Iterable[AuditEntry]) -> list[HistoryLine]:
     named += [UUID(one) for row in rows for one in _people(row.changes)]
     people = User.objects.in_bulk(named)
     names = {str(person.pk): str(person) for person in people.values()}
+    names |= _asked(row.object_id for row in rows if row.object_type == REQUEST)
     return [HistoryLine(row.at, people.get(row.actor_id), told(row, names)) for row in rows]
+
+
+def _asked(ids: Iterable[str]) -> dict[str, str]:
+    """Return what requests ask for, in words, by their ids."""
+    found = ApprovalRequest.objects.filter(pk__in=[*ids])
+    return {
+        str(row.pk): " · ".join(f"{label}: {value}" for label, value in KINDS[row.kind].tell(row))
+        for row in found
+        if row.kind in KINDS
+    }
 
 
 def told(entry: AuditEntry, names: Mapping[str, str]) -> str:
     """Return what an entry says, in one line of words."""
     verb = str(VERBS.get(entry.action, entry.action))
-    tell = _told_request if entry.object_type == "approvalrequest" else _told_columns
+    tell = _told_request if entry.object_type == REQUEST else _told_columns
     if entry.action == "budget.created":
         tell = _told_new
     if entry.action.startswith("threshold."):
         tell = _told_threshold
-    facts = [part for part in tell(entry.changes, names) if part]
-    return " · ".join([verb, *facts])
+    facts = [names.get(entry.object_id, ""), *tell(entry.changes, names)]
+    return " · ".join([verb, *(part for part in facts if part)])
 
 
 def _told_columns(changes: Changes, names: Mapping[str, str]) -> list[str]:

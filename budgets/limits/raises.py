@@ -14,7 +14,7 @@ from attribution.approvals.decisions import Kind, OutdatedRequestError, Subject
 from attribution.approvals.models import ApprovalRequest, Decision
 from attribution.audit.trail import Actor
 from attribution.isolation.transaction import required
-from attribution.templatetags.tollkeeper import instant_text
+from attribution.templatetags.tollkeeper import instant_text, rate
 from attribution.tenancy.models import Organization
 from budgets.limits import overrides, revisions
 from budgets.limits.amounts import BudgetOverride, LimitVersion, VersionKind
@@ -155,10 +155,14 @@ def _tell(asked: ApprovalRequest) -> list[tuple[str, str]]:
     planned = facts["effective_at"]
     begins = datetime.fromisoformat(planned) if planned else None
     return [
-        (gettext("Limit when it was asked for (USD)"), facts["before"]),
-        (gettext("New limit (USD)"), facts["limit"]),
+        (gettext("Limit when it was asked for (USD)"), _shown(facts["before"])),
+        (gettext("New limit (USD)"), _shown(facts["limit"])),
         (gettext("From"), instant_text(begins) if begins else gettext("at once")),
     ]
+
+
+def _shown(amount: str) -> str:
+    return str(rate(Decimal(amount))) if amount else ""
 
 
 def _apply_override(asked: ApprovalRequest, by: Actor, at: datetime) -> None:
@@ -183,7 +187,7 @@ def _tell_override(asked: ApprovalRequest) -> list[tuple[str, str]]:
     facts = asked.payload
     starts, ends = (datetime.fromisoformat(facts[name]) for name in ("starts_at", "ends_at"))
     return [
-        (gettext("Added to the limit (USD)"), facts["amount"]),
+        (gettext("Added to the limit (USD)"), _shown(facts["amount"])),
         (gettext("From"), instant_text(starts)),
         (gettext("Until"), instant_text(ends)),
     ]

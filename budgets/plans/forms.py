@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from attribution.imports import workbooks
 from attribution.imports.workbooks import Table, WorkbookError
 from attribution.tenancy.forms import PlainDecimalField
+from budgets.limits.forms import DayInput
 from budgets.plans.copies import Change, Rounding
 
 MOST_ROWS = 10_000
@@ -28,15 +29,6 @@ REASONS = {
     "unknown_encoding": _("The letters of this file cannot be read: save it as XLSX or CSV UTF-8."),
     "broken": _("The file is damaged and cannot be read."),
 }
-
-
-class DayInput(forms.DateInput):
-    """A day as browsers ask for it."""
-
-    input_type = "date"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%d")
 
 
 class ImportForm(forms.Form):

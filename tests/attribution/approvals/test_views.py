@@ -30,7 +30,7 @@ def test_who_may_decide_is_told_how_many_wait(ours: Cast) -> None:
     )
 
     assert "1 request waits for your decision" in owner
-    assert "New limit (USD): 900" in owner
+    assert "New limit (USD): 900.00" in owner
     assert 'class="nav-count">1' in owner
     assert "nav-count" not in finance
     assert "waits for another person" in finance

@@ -361,7 +361,8 @@ def test_the_history_tells_every_change_in_words(ours: Cast, browser: Client) ->
     assert "Changed · Enforcement: block → warn · Owner: OURS manager" in page
     assert "Threshold added · 90 % of the limit actual spend" in page
     assert "Override granted · Added to the limit (USD): 50" in page
-    assert "A second person was asked" in page
+    assert "A second person was asked · Limit when it was asked for (USD): 100.00" in page
+    assert "New limit (USD): 900.00" in page
     assert "Added · Limit (USD): 100 · Name: OURS budget" in page
 
 
