@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext
 
+from attribution.insights import words
 from attribution.templatetags.tollkeeper import decimal, instant_text
 from budgets.notifications.words import periods
 from budgets.notifications.words.message import (
@@ -64,6 +65,18 @@ def _rows(payload: Payload) -> tuple[tuple[str, str], ...]:
         "price": gettext("Because of prices"),
     }
     for name, label in labels.items():
-        if (payload.get("reason") or {}).get(name) not in {None, ""}:
+        if (payload.get("reason") or {}).get(name) not in {None, "", "0"}:
             rows.append((label, usd(amount(payload["reason"], name))))
+    rows += [(label, name) for label, name in _named(payload)]
     return tuple((label, value) for label, value in rows if value)
+
+
+def _named(payload: Payload) -> list[tuple[str, str]]:
+    """Say who made most of it: the first of API key, prompt and feature."""
+    return [
+        (
+            gettext("Most of it"),
+            f"{words.DIMENSIONS[one['dimension']]} {one['name'] or one['value']}",
+        )
+        for one in (payload.get("named") or [])[:1]
+    ]
