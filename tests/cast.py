@@ -32,7 +32,6 @@ from gateway.routes.models import DowngradeRule, Route
 from gateway.upstreams.models import Upstream
 from tests.attribution.insights.rows import make_anomaly
 from tests.factories import (
-    make_approval,
     make_block,
     make_budget,
     make_call,
@@ -43,7 +42,6 @@ from tests.factories import (
     make_member,
     make_organization,
     make_override,
-    make_plan,
     make_price,
     make_proposal,
     make_rate_limit,
@@ -53,6 +51,7 @@ from tests.factories import (
     make_upstream,
     make_user,
 )
+from tests.proposals import make_approval, make_plan
 from tests.messages import make_channel, make_note
 
 

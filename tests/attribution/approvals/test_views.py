@@ -14,7 +14,8 @@ from attribution.tenancy.models import Organization
 from budgets.limits import overrides, raises, revisions
 from budgets.limits.overrides import Terms
 from tests.cast import Cast
-from tests.factories import make_approval, make_budget
+from tests.factories import make_budget
+from tests.proposals import make_approval
 
 LIST = reverse("attribution:approval-list")
 
