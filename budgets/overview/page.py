@@ -139,20 +139,20 @@ def _frame(scene: Scene) -> dict[str, Any]:
 def _kpis(scene: Scene, month: Totals, whole: Gauge | None) -> list[Kpi]:
     now = spend.totals(scene.filters)
     limit = whole.standing.limit if whole else None
+    expected = _expected(scene, whole)
     return [
         Kpi(
             gettext("Spent in %(month)s") % {"month": month_text(scene.today)},
             month.cost,
             _against(month.cost, limit),
         ),
-        *_expected(scene, whole),
+        *expected,
         Kpi(
             gettext("Spent: %(range)s") % {"range": frame.range_label(scene.filters.range)},
             now.cost,
             _compared(scene, now.cost),
         ),
-        Kpi(gettext("Held"), tables.held(scene), gettext("for calls that are open now")),
-        Kpi(gettext("Uncertain"), now.uncertain, gettext("charged until the truth arrives")),
+        *_open(tables.held(scene), now.uncertain, is_short=bool(expected)),
         Kpi(gettext("Calls"), now.calls, _tokens(now.tokens), is_money=False),
         Kpi(gettext("Unpriced calls"), now.unpriced_calls, _unpriced(now), is_money=False),
     ]
@@ -165,6 +165,17 @@ def _expected(scene: Scene, whole: Gauge | None) -> list[Kpi]:
         return []
     label = gettext("Forecast for %(month)s") % {"month": month_text(scene.today)}
     return [Kpi(label, forecast.p50, _sure(forecast))]
+
+
+def _open(held: Decimal, uncertain: Decimal, *, is_short: bool) -> list[Kpi]:
+    """Return what calls keep; as one figure where six are enough."""
+    if is_short:
+        note = gettext("for open calls; uncertain: %(amount)s") % {"amount": compact(uncertain)}
+        return [Kpi(gettext("Held"), held, note)]
+    return [
+        Kpi(gettext("Held"), held, gettext("for calls that are open now")),
+        Kpi(gettext("Uncertain"), uncertain, gettext("charged until the truth arrives")),
+    ]
 
 
 def _sure(forecast: Outlook) -> str:
