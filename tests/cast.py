@@ -51,8 +51,8 @@ from tests.factories import (
     make_upstream,
     make_user,
 )
-from tests.proposals import make_approval, make_plan
 from tests.messages import make_channel, make_note
+from tests.proposals import make_approval, make_plan
 
 
 @dataclass(frozen=True)

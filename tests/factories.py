@@ -118,6 +118,23 @@ def make_override(*, budget: Budget, amount: str = "10", **columns: Any) -> Budg
     )
 
 
+def make_forecast(*, budget: Budget, p50: str = "90", **columns: Any) -> Forecast:
+    """Keep a forecast of a budget's running period."""
+    now = timezone.now()
+    period = BudgetPeriod.objects.get(budget=budget, starts_at__lte=now, ends_at__gt=now)
+    yesterday = now.date() - timedelta(days=1)
+    values: dict[str, Any] = {"status": "ok", "method": "weekday", "days": 20, **columns}
+    return Forecast.objects.create(
+        budget_period=period,
+        p50=Decimal(p50),
+        through_on=yesterday,
+        outline={"first": now.date(), "method": "weekday", "past": [], "expected": [p50]},
+        modelled_at=now,
+        computed_at=now,
+        **values,
+    )
+
+
 def make_price(*, model: str = "", provider: str = "openai", **columns: Any) -> Price:
     """Create a price of the organization's own."""
     values: dict[str, Any] = {"rates": RATES, "effective_from": timezone.now(), **columns}

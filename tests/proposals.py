@@ -35,20 +35,3 @@ def make_plan(*, made_by: User, name: str = "") -> BudgetPlan:
     step = Step(2, Action.CREATE, after["name"], after={**after, "limit_usd": "500"})
     facts: dict[str, Any] = {"by": Actor("user", made_by.pk), "at": timezone.now()}
     return drafts.keep(PlanKind.IMPORT, [step], **facts, source="plan.csv", reason="")
-
-
-def make_forecast(*, budget: Budget, p50: str = "90", **columns: Any) -> Forecast:
-    """Keep a forecast of a budget's running period."""
-    now = timezone.now()
-    period = BudgetPeriod.objects.get(budget=budget, starts_at__lte=now, ends_at__gt=now)
-    yesterday = now.date() - timedelta(days=1)
-    values: dict[str, Any] = {"status": "ok", "method": "weekday", "days": 20, **columns}
-    return Forecast.objects.create(
-        budget_period=period,
-        p50=Decimal(p50),
-        through_on=yesterday,
-        outline={"first": now.date(), "method": "weekday", "past": [], "expected": [p50]},
-        modelled_at=now,
-        computed_at=now,
-        **values,
-    )
