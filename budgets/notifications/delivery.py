@@ -86,8 +86,13 @@ def _release_the_dead() -> None:
     claims = _due().filter(claimed_until__gte=Now(), claimed_by__isnull=False)
     numbers = set(claims.values_list("claimed_by", flat=True))
     dead = numbers - presence.living() if numbers else set()
-    if dead:
-        _due().filter(claimed_by__in=dead).update(claimed_until=None, claimed_by=None)
+    if not dead:
+        return
+    # Many may find the same dead at the same time: each takes what no other holds, or they would
+    # wait for each other in a circle.
+    left = _due().filter(claimed_by__in=dead).select_for_update(skip_locked=True)
+    mine = [row.pk for row in left]
+    Notification.objects.filter(pk__in=mine).update(claimed_until=None, claimed_by=None)
 
 
 def _deliver(
