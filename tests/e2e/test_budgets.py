@@ -102,7 +102,7 @@ def test_a_key_is_told_the_same_figures_as_the_page(page: Page, instance: Instan
     (row,) = csv.DictReader(io.StringIO(file.text()))
     (budget,) = [one for one in told.json()["data"] if one["name"] == row["budget"]]
     assert {name: row[f"{name}_usd"] for name in AMOUNTS} == {n: budget[n] for n in AMOUNTS}
-    assert row["enforcement"] == budget["enforcement"]
+    assert (row["enforcement"], row["state"]) == (budget["enforcement"], budget["state"])
 
 
 def test_no_page_of_budgets_scrolls_sideways(page: Page, instance: Instance) -> None:
