@@ -1,12 +1,9 @@
 """The list of anomalies: what the URL asks for, the largest first, page by page."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum, UUIDField, Value
 from django.db.models.functions import Abs, Coalesce
@@ -14,12 +11,10 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from attribution import money
-from attribution.dashboards import charts
+from attribution.dashboards.scene import Scene
 from attribution.insights import visibility, words
 from attribution.insights.models import Anomaly, Granularity, Verdict
-from attribution.reports import filters
 from attribution.reports.filters import Filters
-from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest
 
 PAGE = 50
@@ -90,30 +85,12 @@ class Wish:
         return bool(self.filters.cost_centers) or self.status != ALL or bool(self.unit)
 
 
-def wish(request: OrganizationRequest, query: QueryDict, *, at: datetime) -> Wish:
-    """Read the wish; raises FilterError."""
-    chosen = filters.parse(
-        query,
-        cost_centers=centers(request),
-        is_narrowed=access.is_narrowed(request),
-        zone=ZoneInfo(request.organization.time_zone),
-        at=at,
-    )
+def wish(scene: Scene, query: QueryDict) -> Wish:
+    """Read the wish beside what every page of spend looks at."""
     status, unit = query.get("status", OPEN), query.get("by", "")
-    return Wish(chosen, status if status in STATUSES else OPEN, unit if unit in UNITS else "")
-
-
-def centers(request: OrganizationRequest) -> Mapping[str, UUID]:
-    """Return the cost centers that may be asked for, by code, in their fixed order."""
-    rows = access.cost_centers(request).order_by("created_at", "code")
-    return dict(rows.values_list("code", "pk"))
-
-
-def choices(request: OrganizationRequest) -> list[dict[str, str]]:
-    """Return the cost centers as the filter offers them, each with its hue."""
-    rows = list(access.cost_centers(request).order_by("created_at", "code"))
-    hues = charts.hues(row.pk for row in rows)
-    return [{"code": row.code, "name": row.name, "hue": hues[row.pk]} for row in rows]
+    return Wish(
+        scene.filters, status if status in STATUSES else OPEN, unit if unit in UNITS else ""
+    )
 
 
 def found(request: OrganizationRequest, asked: Wish) -> QuerySet[Anomaly]:

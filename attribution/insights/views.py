@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
@@ -12,9 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from attribution.exports import sheets
-from attribution.insights import figures, frame, listing, verdicts, visibility, words
+from attribution.dashboards import frame, looking
+from attribution.dashboards.scene import Scene
+from attribution.insights import figures, listing, verdicts, visibility, words
 from attribution.insights.forms import VerdictForm
+from attribution.insights.listing import Wish
 from attribution.insights.models import Anomaly, Verdict
 from attribution.ledger import rollups
 from attribution.reports.filters import FilterError
@@ -25,15 +26,16 @@ from attribution.tenancy.access import OrganizationRequest, organization_page
 @organization_page("attribution:anomaly-list")
 def show_all(request: OrganizationRequest) -> HttpResponse:
     """List the anomalies that this person may look at; a filter that cannot be read is named."""
-    at, query, problem = timezone.now(), request.GET, ""
+    query, problem = request.GET, ""
     try:
-        asked = listing.wish(request, query, at=at)
+        scene = looking.scene(request, query)
     except FilterError as error:
         problem = gettext("The filter “%(filter)s” cannot be shown; here are the last 30 days.")
         problem, query = problem % {"filter": error}, QueryDict()
-        asked = listing.wish(request, query, at=at)
+        scene = looking.scene(request, query)
+    asked = listing.wish(scene, query)
     shown = listing.page(listing.found(request, asked), query)
-    context = shown | frame.build(request, asked, at=at) | {"problem": problem}
+    context = shown | _frame(scene, asked) | {"problem": problem}
     return render(request, "attribution/insights/list.html", {"page": context})
 
 
@@ -61,14 +63,22 @@ def judge(request: OrganizationRequest, object_id: str) -> HttpResponse:
 def download(request: OrganizationRequest, object_id: str) -> HttpResponse:
     """Return the series around an anomaly as a CSV file."""
     row = visibility.anomaly(request, object_id)
-    found = figures.around(row, zone=_zone(request), at=timezone.now())
+    found = figures.around(row, zone=looking.zone_of(request), at=timezone.now())
     table = figures.table(row, found)
-    name = f"{request.organization.slug}-anomaly-{row.pk}.csv"
-    return HttpResponse(
-        "".join(sheets.csv_lines(table.header, table.rows)),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return looking.csv_file(request, f"anomaly-{row.pk}", table)
+
+
+def _frame(scene: Scene, asked: Wish) -> dict[str, Any]:
+    """Return what stands above the list: filters, each keeping what the others chose."""
+    everything = urlencode({"range": "90d", "status": listing.ALL})
+    return frame.build(scene, kept=asked.parameters) | {
+        "asked": asked,
+        "filters": asked.filters,
+        "as_of": rollups.advanced_at(),
+        "statuses": listing.STATUSES.items(),
+        "units": listing.UNITS.items(),
+        "all_url": f"?{everything}",
+    }
 
 
 def _shown(request: OrganizationRequest, row: Anomaly, form: VerdictForm) -> HttpResponse:
@@ -82,23 +92,29 @@ def _shown(request: OrganizationRequest, row: Anomaly, form: VerdictForm) -> Htt
             for name, amount in words.parts(row)
         ],
         "named": [one | {"change": words.signed(one["change"])} for one in words.named(row)],
-        "chart": figures.chart(row, zone=_zone(request), at=at),
+        "chart": figures.chart(row, zone=looking.zone_of(request), at=at),
         "form": form if access.may(request, "POST", "attribution:anomaly-judge") else None,
         "changes": changes.of(row),
         "as_of": rollups.advanced_at(),
         "csv_url": reverse("attribution:anomaly-download", args=[row.pk]),
-        "spend_url": _spend_url(row),
+        "drill": _drill(row),
     }
     return render(request, "attribution/insights/show.html", context)
 
 
-def _spend_url(row: Anomaly) -> str:
-    """Return where the spend of those days and that cost center is told apart."""
+def _drill(row: Anomaly) -> str:
+    """Return the query of the pages that tell those days' spend on the model apart."""
     last = timezone.localtime(row.ends_at - timedelta(seconds=1))
     first = timezone.localtime(row.starts_at)
-    days = {"range": "custom", "from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}"}
-    center = {"cost_center": row.cost_center.code} if row.cost_center else {}
-    return f"?{urlencode(days | center)}"
+    asked = {
+        "range": "custom",
+        "from": f"{first:%Y-%m-%d}",
+        "to": f"{last:%Y-%m-%d}",
+        "model": row.model,
+    }
+    asked |= {"cost_center": row.cost_center.code} if row.cost_center else {}
+    asked |= {"api_key": str(row.api_key_id)} if row.api_key_id else {}
+    return f"?{urlencode(asked)}"
 
 
 def _promise(status: str) -> str:
@@ -107,7 +123,3 @@ def _promise(status: str) -> str:
             "Saved: from the next evaluation on, later days are not compared with these."
         )
     return gettext("Saved.")
-
-
-def _zone(request: OrganizationRequest) -> ZoneInfo:
-    return ZoneInfo(request.organization.time_zone)

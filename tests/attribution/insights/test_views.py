@@ -264,3 +264,23 @@ def test_the_chart_its_table_and_the_file_say_the_same(committed: None) -> None:
     (unusual,) = [line for line in lines if line["is_unusual"] == "yes"]
     assert (unusual["expected_usd"], unusual["usual_to_usd"]) == ("40", "50")
     assert (unusual["actual_usd"], unusual["difference_usd"]) == ("200", "160")
+
+
+def test_the_way_to_the_calls_is_one_click(committed: None) -> None:
+    days = Days()
+    days.every_day(21, lambda ago: "200" if ago == 1 else "40", **days.key())
+    rows = [row for row in days.look() if row.granularity == "day"]
+    with tenant(days.organization.pk):
+        Anomaly.objects.update(is_alerting=True)
+        person = make_member(role=Role.FINANCE).user
+    browser = Client()
+    browser.force_login(person)
+
+    assert len(rows) == 2  # of the cost center, and of its key
+    for row in rows:
+        drill = browser.get(f"{LIST}{row.pk}/").context["drill"]
+        for page in ("/calls/", "/explorer/"):
+            answer = browser.get(page + drill)
+            assert answer.status_code == 200
+            assert "cannot be shown" not in answer.text
+            assert "200.00" in answer.text
