@@ -97,6 +97,7 @@ def configured() -> Config:
         egress=tuple(settings.TOLLKEEPER_EGRESS_ALLOW),
         drain_s=float(settings.TOLLKEEPER_DRAIN_S),
         redis_url=settings.REDIS_URL,
+        asks_per_minute=settings.TOLLKEEPER_API_REQUESTS_PER_MINUTE or None,
     )
 
 

@@ -89,6 +89,7 @@ KEYED = (
     "403 blocked",
 )
 AWAY = "503 ledger_unavailable"
+OFTEN = "429 rate_limited"
 CALL = extend_schema(
     summary="A call of one wire format, whole or streamed where the format has it",
     description="Body and answer are the provider's own; see the table of endpoints.",
@@ -126,11 +127,16 @@ USAGE = extend_schema(
         200: OpenApiResponse(shapes.RECORDED, description="Everything was known."),
         422: OpenApiResponse(shapes.RECORDED, description="Nothing was accepted."),
         **errors(
-            "400 invalid_request", *KEYED, "413 body_too_large", "415 unsupported_encoding", AWAY
+            "400 invalid_request",
+            *KEYED,
+            OFTEN,
+            "413 body_too_large",
+            "415 unsupported_encoding",
+            AWAY,
         ),
     },
 )
-FIGURES = (*KEYED, "400 invalid_filter", "403 not_allowed", "422 too_many_rows", AWAY)
+FIGURES = (*KEYED, OFTEN, "400 invalid_filter", "403 not_allowed", "422 too_many_rows", AWAY)
 NAMED = [name for name in DIMENSIONS if name != "cost_center"]
 COSTS = extend_schema(
     operation_id="costs_analyze",
@@ -173,7 +179,7 @@ BUDGETS = extend_schema(
     ],
     responses={
         200: OpenApiResponse(shapes.BUDGETS),
-        **errors(*KEYED, "400 unknown_cost_center", "403 attribution_not_allowed", AWAY),
+        **errors(*KEYED, OFTEN, "400 unknown_cost_center", "403 attribution_not_allowed", AWAY),
     },
 )
 

@@ -21,6 +21,7 @@ TOLLKEEPER_BIND = env("TOLLKEEPER_BIND", default="127.0.0.1")
 TOLLKEEPER_TRUSTED_PROXIES = env.list("TOLLKEEPER_TRUSTED_PROXIES", default=[])
 TOLLKEEPER_CONCURRENCY = env.int("TOLLKEEPER_CONCURRENCY", default=2000)
 TOLLKEEPER_DRAIN_S = env.int("TOLLKEEPER_DRAIN_S", default=60)
+TOLLKEEPER_API_REQUESTS_PER_MINUTE = env.int("TOLLKEEPER_API_REQUESTS_PER_MINUTE", default=600)
 TOLLKEEPER_JOURNAL_DIR = Path(
     env("TOLLKEEPER_JOURNAL_DIR", default=str(BASE_DIR / "var" / "journal"))
 )
@@ -120,7 +121,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},  # while Valkey is away
 }
 
 # E-mail

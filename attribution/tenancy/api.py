@@ -8,6 +8,7 @@ from typing import IO, Any, NoReturn
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
@@ -24,6 +25,7 @@ from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest
 from attribution.tenancy.models import Organization, User
 from attribution.tenancy.program import Program
+from attribution.tenancy.throttling import ProgramThrottle
 
 BODY = 10 << 20
 DEPTH = 64
@@ -118,8 +120,27 @@ class JsonView(APIView):
     renderer_classes = [PlainJson]
     content_negotiation_class = OnlyJson
     metadata_class = None
+    throttle_classes = [ProgramThrottle]
     rule = ""
     key_scope = ""
+
+    def setup(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Begin without anything to say beside the answer."""
+        super().setup(request, *args, **kwargs)
+        self.notes: dict[str, str] = {}
+
+    def throttled(self, request: Request, wait: float | None) -> NoReturn:
+        """Refuse a program that asks too often."""
+        most = settings.TOLLKEEPER_API_REQUESTS_PER_MINUTE
+        text = gettext("This API key may ask %(number)d times a minute.") % {"number": most}
+        raise ApiError("rate_limited", text, status=429)
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say how the limit of the key stands."""
+        answered = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in self.notes.items():
+            answered[name] = value
+        return answered
 
     def get_exception_handler(self) -> Callable[..., HttpResponse | None]:
         """Give every error its stable shape."""

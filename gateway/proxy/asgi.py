@@ -64,6 +64,7 @@ class Config:
     fingerprint_secret: bytes
     egress: tuple[str, ...] = ()
     drain_s: float = 60.0
+    asks_per_minute: int | None = None  # of a key, at the addresses that carry no call
     redis_url: str = ""  # without one nobody is told of settled calls, and limits are counted here
 
 
@@ -130,7 +131,8 @@ class Proxy:
             self.pumps.live = Broadcast(config.redis_url)
             await self.pumps.live.start()
             await self.limits.start()
-        self.gateway = Gateway(callers, self.pumps, self.limits, config.fingerprint_secret)
+        secret, asks = config.fingerprint_secret, config.asks_per_minute
+        self.gateway = Gateway(callers, self.pumps, self.limits, secret, asks)
         await self.chores.start()
         self.chores.add(NOTED, callers.note_used)
         probes = Probes(self.pool, courier, private=private, exceptions=exceptions)

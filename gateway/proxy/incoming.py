@@ -16,6 +16,7 @@ class Gateway:
     pumps: Pumps
     limits: RateLimits
     fingerprint_secret: bytes
+    asks_per_minute: int | None = None
 
 
 @dataclass(slots=True)

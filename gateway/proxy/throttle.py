@@ -12,6 +12,7 @@ from gateway.proxy.plan import Plan
 from gateway.proxy.protocols.wire import Asked
 from gateway.proxy.rate_limits.limits import RateLimits
 from gateway.proxy.rate_limits.verdict import Subject, Verdict
+from gateway.proxy.upstream.headers import Headers
 
 UNSTATED = 4096  # output tokens counted at first for a call that states no limit of its own
 CLASSES = attrgetter(*(n for n in Settlement.__struct_fields__ if n.endswith("_tokens")))
@@ -74,6 +75,22 @@ async def take(limits: RateLimits, caller: Caller, plan: Plan) -> None:
     if not verdict.is_allowed:
         raise refusal(verdict, caller.catalog)
     plan.notes += verdict.headers()
+
+
+async def ask(limits: RateLimits, caller: Caller, most: int | None) -> Headers:
+    """Count a question that carries no call; raise RefusedError when its key asks too often."""
+    subject = Subject(f"asks:{caller.key.id}", requests=most)
+    organization = caller.key.organization_id
+    verdict = await limits.take(organization, (subject,), tokens=0, is_stream=False)
+    if verdict.is_allowed:
+        return verdict.headers()
+    raise RefusedError(
+        "rate_limited",
+        f"This API key may ask {most} times a minute; try again in {verdict.retry_after} s.",
+        retry_after=verdict.retry_after,
+        headers=verdict.headers(),
+        limit={"scope": "api_key", "unit": "requests_per_minute", "limit": most},
+    )
 
 
 def hand_on(plan: Plan, renewed: Plan) -> None:

@@ -10,13 +10,13 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.views import APIView
 
-from gateway.proxy import answer, call, estimate, offer, planning, standing
+from gateway.proxy import answer, call, estimate, offer, planning, standing, throttle
 from gateway.proxy.answer import RefusedError, Reply
 from gateway.proxy.bridge.pool import LedgerUnavailableError, QuestionError
 from gateway.proxy.incoming import Gateway, Incoming
 from gateway.proxy.protocols import openai_chat, strict_json
 from gateway.proxy.protocols.wire import Format
-from gateway.proxy.upstream.headers import JSON, SAFE
+from gateway.proxy.upstream.headers import JSON, SAFE, Headers
 from gateway.routes import matching
 
 METHODS = {"GET": "get", "POST": "post"}
@@ -44,6 +44,11 @@ class ProviderView(APIView):
         except (ValueError, LedgerUnavailableError, QuestionError) as error:
             return answer.refused(self.format.DIALECT, incoming.id, answer.as_refusal(error))
         return reply
+
+    async def count(self, incoming: Incoming) -> Headers:
+        """Count a question that carries no call against the limit of its key."""
+        gateway = self.gateway
+        return await throttle.ask(gateway.limits, incoming.caller, gateway.asks_per_minute)
 
     async def no_method(self, incoming: Incoming) -> Reply:
         """Refuse a method that the path does not have."""
@@ -78,9 +83,11 @@ class Estimate(ProviderView):
 
     async def post(self, incoming: Incoming) -> Reply:
         """Say what a call would cost and whether it would be admitted; makes none."""
+        notes = await self.count(incoming)
         body = strict_json.load_object(incoming.body)
         form, variables = governed(body.pop("path", None))
-        return told(incoming, await estimate.of(self.gateway, incoming, form, variables, body))
+        found = await estimate.of(self.gateway, incoming, form, variables, body)
+        return told(incoming, found, notes)
 
 
 class Budgets(ProviderView):
@@ -88,15 +95,16 @@ class Budgets(ProviderView):
 
     async def get(self, incoming: Incoming) -> Reply:
         """List the budgets over a call of this key, as they stand now."""
+        notes = await self.count(incoming)
         headers = planning.said(incoming.headers)
         lookup = self.gateway.callers.lookup
         found = await standing.of_caller(lookup, incoming.caller, headers, incoming.ms)
-        return told(incoming, {"data": found})
+        return told(incoming, {"data": found}, notes)
 
 
-def told(incoming: Incoming, value: Any) -> Reply:
-    """Return a value as JSON."""
-    headers = [JSON, *SAFE, (b"x-request-id", incoming.id.encode())]
+def told(incoming: Incoming, value: Any, notes: Headers | None = None) -> Reply:
+    """Return a value as JSON; `notes` are further headers."""
+    headers = [JSON, *SAFE, (b"x-request-id", incoming.id.encode()), *(notes or [])]
     return Reply(200, headers, msgspec.json.encode(value))
 
 

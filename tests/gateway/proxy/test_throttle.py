@@ -220,3 +220,21 @@ async def test_a_call_that_meets_a_changed_policy_counts_once(
     found = [answer.headers["x-ratelimit-remaining-requests"] for answer in (first, second, third)]
     assert [answer.status_code for answer in (first, second, third)] == [200] * 3
     assert found == ["2", "1", "0"]
+
+
+async def test_questions_that_carry_no_call_are_limited_by_key(
+    house: House, start_limited: Limited
+) -> None:
+    question = {**asked("hi"), "path": "/v1/chat/completions"}
+    async with start_limited(house) as (client, proxy, _):
+        proxy.gateway.asks_per_minute = 3
+        budgets = [await client.http.get("/v1/budgets") for _ in range(2)]
+        estimates = [await client.http.post("/v1/costs/estimate", json=question) for _ in range(2)]
+        call = await client.chat()
+
+    answers = [*budgets, *estimates]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert limit_of(answers[-1])["limit"] == 3
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 62
+    assert [a.headers["x-ratelimit-remaining-requests"] for a in answers] == ["2", "1", "0", "0"]
+    assert call.status_code == 200
