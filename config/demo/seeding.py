@@ -181,6 +181,7 @@ def _build(company: Company, *, at: datetime) -> None:
     near = budgets.get(company.near_center)
     limits.add(near)
     limits.ask_for_more(near, people.get(Role.FINANCE), at=at)
+    limits.raise_for_a_week(budgets.get("RND"), people.get(Role.FINANCE), at=at)
     policy.changed(company.id)
 
 

@@ -16,6 +16,7 @@ from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import CostCenter, Organization
 from attribution.usage.models import UsageRecord
 from budgets.forecasts.models import Forecast
+from budgets.limits import standing
 from budgets.limits.models import Budget, BudgetPeriod, Threshold
 from budgets.reservations import books
 from config.demo import seeding
@@ -101,6 +102,18 @@ def test_one_budget_is_near_its_limit_and_the_books_are_sound(told: dict[str, An
     assert all(share < Decimal("0.9") for share in shares)
     if now.day > 2:  # nothing has been spent in the first hours of a month
         assert shares[-1] > Decimal("0.8")
+
+
+def test_one_budget_carries_over_and_is_raised_for_a_week(told: dict[str, Any]) -> None:
+    with tenant(ACME.id):
+        budget = Budget.objects.get(name="RND")
+        now = standing.current(budget, at=timezone.now())
+
+    assert told["logins"]
+    assert now is not None
+    assert (now.base, now.raised) == (Decimal(2000), Decimal(500))
+    assert 0 <= now.carried <= 200  # nothing in the first month of a fiscal year
+    assert now.limit == now.base + now.carried + now.raised
 
 
 def test_ninety_days_of_calls_lie_in_the_past(told: dict[str, Any]) -> None:
