@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import connections
+from django.utils import timezone
 
 from attribution.audit.trail import SYSTEM
 from attribution.insights import detection
@@ -27,7 +28,7 @@ from budgets.limits import revisions
 from budgets.limits.models import Basis, Budget, Enforcement, Scope, Threshold, Unit
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
-from config.demo import filling, history, keys, limits, upstreams
+from config.demo import filling, history, keys, limits, refusals, upstreams
 from gateway.keys import tokens
 from gateway.keys.models import ApiKey
 
@@ -181,6 +182,7 @@ def _build(company: Company, *, at: datetime) -> None:
     near = budgets.get(company.near_center)
     limits.add(near)
     limits.ask_for_more(near, people.get(Role.FINANCE), at=at)
+    refusals.add(budgets.get(company.default_center), at=timezone.now())
     limits.raise_for_a_week(budgets.get("RND"), people.get(Role.FINANCE), at=at)
     policy.changed(company.id)
 
