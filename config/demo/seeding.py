@@ -28,7 +28,7 @@ from budgets.limits import revisions
 from budgets.limits.models import Basis, Budget, Enforcement, Scope, Threshold, Unit
 from budgets.limits.periods import PeriodSpec, Window, window_at
 from budgets.reservations import ingest
-from config.demo import filling, history, keys, limits, refusals, upstreams
+from config.demo import channels, filling, history, keys, limits, refusals, upstreams
 from gateway.keys import tokens
 from gateway.keys.models import ApiKey
 
