@@ -22,6 +22,7 @@ from budgets.forecasts.methods import ZERO
 from budgets.forecasts.models import Forecast, Status
 from budgets.forecasts.outlooks import STALE
 from budgets.forecasts.series import Source, Used
+from budgets.forecasts.transitions import Before
 from budgets.limits import standing
 from budgets.limits.models import Basis, BudgetPeriod, Threshold
 from budgets.limits.standing import Standing
@@ -29,6 +30,7 @@ from budgets.limits.standing import Standing
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 RENEWED = timedelta(hours=6)  # late facts of complete days are met by then
+LATE = timedelta(hours=6)  # reports of a day that has ended may take this long
 PRICED = ("status", "p10", "p50", "p90", "exhausted_on")
 JUDGED = ("silent_since", "is_burning", "state", "charged_state")
 MODELLED = ("method", "days", "through_on", "mape", "coverage", "outline", "modelled_at")
@@ -141,7 +143,10 @@ def _model(case: Case, used: Used, at: datetime) -> None:
     row.method, row.days = known.method, len(used.history.costs)
     row.through_on = used.history.last
     row.mape, row.coverage = known.mape, known.coverage
-    row.outline = known.as_json() | {"silent": _text(silence.since(used.history, used.called))}
+    row.outline = known.as_json() | {
+        "silent": _text(silence.since(used.history, used.called)),
+        "called": _text(silence.last_called(used.history, used.called)),
+    }
     row.modelled_at = at
     case.is_modelled = True
 
@@ -155,9 +160,8 @@ def _write(cases: Sequence[Case], at: datetime) -> int:
     events = []
     for case in cases:
         _judge(case, at)
-        events += transitions.events(
-            case.period, case.now, case.row, before.get(case.period.pk), told.get(case.period.pk)
-        )
+        was = Before(before.get(case.period.pk), told.get(case.period.pk, states.OK))
+        events += transitions.events(case.period, case.now, case.row, was)
     _save(
         [case.row for case in cases if case.is_modelled],
         [*PRICED, *JUDGED, *MODELLED, "computed_at"],
@@ -194,9 +198,7 @@ def _judge(case: Case, at: datetime) -> None:
     row.status = Status.STALE if case.is_behind else Status.READY
     if found.p50 is None:
         row.status = Status.INSUFFICIENT_DATA
-    is_used = now.held > 0 or now.actual > sum(projection.read(row.outline).past, start=ZERO)
-    silent = row.outline.get("silent")
-    row.silent_since = None if is_used or not silent else date.fromisoformat(silent)
+    row.silent_since = _silent_since(case, at)
     row.is_burning = _is_burning(case)
     quantiles = outlooks.quantiles(found) if row.status == Status.READY else ()
     figures = Figures(now.limit, now.actual, quantiles)
@@ -208,6 +210,17 @@ def _judge(case: Case, at: datetime) -> None:
         is_burning=row.is_burning,
     )
     row.computed_at = at
+
+
+def _silent_since(case: Case, at: datetime) -> date | None:
+    """Return since when calls are missed; usage that is reported late has some hours to arrive."""
+    silent, now = case.row.outline.get("silent"), case.now
+    if not silent or now.held > 0:
+        return None
+    if now.actual > sum(projection.read(case.row.outline).past, start=ZERO):
+        return None  # today has calls
+    day = date.fromisoformat(silent)
+    return day if at >= calendar.day_start(day + DAY, case.source.zone) + LATE else None
 
 
 def _is_burning(case: Case) -> bool:

@@ -26,3 +26,9 @@ def since(history: History, called: Sequence[bool]) -> date | None:
         if week[(number - begins) % WEEK] > ZERO:
             return history.first + timedelta(days=number)
     return None
+
+
+def last_called(history: History, called: Sequence[bool]) -> date | None:
+    """Return the last complete day with calls."""
+    found = [number for number, is_called in enumerate(called) if is_called]
+    return history.first + timedelta(days=found[-1]) if found else None

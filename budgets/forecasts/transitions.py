@@ -1,7 +1,9 @@
 """The way back down: a budget that stands better than people were told, and meters that fall silent."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 
 from budgets.alerts import states
 from budgets.alerts.models import Alert
@@ -10,6 +12,24 @@ from budgets.alerts.states import ALERT, OK, STATES, WARNING
 from budgets.forecasts.models import Forecast
 from budgets.limits.models import Basis, BudgetPeriod
 from budgets.limits.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How a budget stood when it was looked at last, and the worst that people were told since."""
+
+    row: Forecast | None
+    told: str = OK
+
+    @property
+    def charged_state(self) -> str:
+        """Return the state that people believe it is in."""
+        return worse(self.row.charged_state if self.row else OK, self.told)
+
+    @property
+    def silent_since(self) -> date | None:
+        """Return since when calls were missed."""
+        return self.row.silent_since if self.row else None
 
 
 def raised_since(seen_at: Mapping[int, datetime], period_ids: Sequence[int]) -> dict[int, str]:
@@ -26,33 +46,29 @@ def raised_since(seen_at: Mapping[int, datetime], period_ids: Sequence[int]) -> 
     return worst
 
 
-def events(
-    period: BudgetPeriod,
-    now: Standing,
-    row: Forecast,
-    before: Forecast | None,
-    told: str | None,
-) -> list[Event]:
+def events(period: BudgetPeriod, now: Standing, row: Forecast, before: Before) -> list[Event]:
     """Return what is to be told of a budget's way from `before` to `row`."""
-    was = worse(before.charged_state if before else OK, told or OK)
-    facts = {
-        "period_id": period.pk,
-        "limit": f"{now.limit:f}",
-        "actual": f"{now.actual:f}",
-    }
+    facts = {"period_id": period.pk, "limit": f"{now.limit:f}", "actual": f"{now.actual:f}"}
     found = []
+    was = before.charged_state
     if STATES.index(row.charged_state) < STATES.index(was):
         key = f"{period.pk}:{period.arm}:{was}:{row.charged_state}"
         found.append(Event(RECOVERED, key, facts | {"from": was, "to": row.charged_state}))
-    silent = before.silent_since if before else None
-    if row.silent_since and not silent:
+    if row.silent_since and not before.silent_since:
         since = row.silent_since.isoformat()
         found.append(Event(NO_DATA, f"{period.budget_id}:{since}", facts | {"silent_since": since}))
-    if silent and not row.silent_since:
-        since = silent.isoformat()
+    if before.silent_since and not row.silent_since and _is_heard(now, row, before.silent_since):
+        since = before.silent_since.isoformat()
         recovered = facts | {"from": states.NO_DATA, "to": row.state, "silent_since": since}
         found.append(Event(RECOVERED, f"{period.budget_id}:{since}:no_data", recovered))
     return found
+
+
+def _is_heard(now: Standing, row: Forecast, silent_since: date) -> bool:
+    """Say whether calls came again; a silence that is given up is no recovery."""
+    called = row.outline.get("called")
+    has_new = now.actual > sum((Decimal(cost) for cost in row.outline["past"]), start=Decimal(0))
+    return now.held > 0 or has_new or bool(called and date.fromisoformat(called) >= silent_since)
 
 
 def worse(one: str, other: str) -> str:

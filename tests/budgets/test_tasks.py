@@ -30,6 +30,7 @@ def test_a_task_that_comes_twice_does_its_work_once() -> None:
     work = (
         tasks.deliver_notifications_of,
         tasks.open_periods_of,
+        tasks.evaluate_budgets_of,
         tasks.verify_books_of,
         attribution_tasks.seal_audit_of,
     )

@@ -281,3 +281,19 @@ def test_each_scope_is_forecast_by_its_own_calls(ours: Books, organization_id: U
         }
     expected = {budget: Decimal(outline["expected"][3]) for budget, outline in rows.items()}
     assert expected == {whole.pk: Decimal(14), part.pk: Decimal(4), user.pk: Decimal(1)}
+
+
+def test_usage_that_is_reported_late_has_some_hours_and_a_given_up_silence_is_no_recovery(
+    ours: Books, organization_id: UUID
+) -> None:
+    budget = budget_of(organization_id, period="year", at=NOVEMBER)
+    spend(ours, "10", 30, first=NOVEMBER - 30 * DAY)  # through 31 October
+
+    early = outlook(organization_id, budget, NOVEMBER + DAY + timedelta(hours=5))
+    late = outlook(organization_id, budget, NOVEMBER + DAY + timedelta(hours=7))
+    gone = outlook(organization_id, budget, NOVEMBER + 40 * DAY)
+
+    assert (early.silent_since, late.silent_since) == (None, date(2024, 11, 1))
+    assert gone.silent_since is None
+    assert len(told(organization_id, "budget.no_data")) == 1
+    assert told(organization_id, "budget.recovered") == []
