@@ -59,7 +59,7 @@ def test_a_raise_that_waits_is_approved_by_another_person(page: Page, instance: 
 
 def upload(page: Page, file: Path) -> None:
     """Choose a file and ask for its preview."""
-    page.get_by_label("File").set_input_files(file)
+    page.get_by_label("File", exact=True).set_input_files(file)
     page.get_by_role("button", name="Preview").click()
 
 
