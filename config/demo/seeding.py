@@ -181,6 +181,7 @@ def _build(company: Company, *, at: datetime) -> None:
     _watch(company, budgets)
     near = budgets.get(company.near_center)
     limits.add(near)
+    channels.add(company.domain, people.get(Role.FINANCE))
     limits.ask_for_more(near, people.get(Role.FINANCE), at=at)
     refusals.add(budgets.get(company.default_center), at=timezone.now())
     limits.raise_for_a_week(budgets.get("RND"), people.get(Role.FINANCE), at=at)
