@@ -5,7 +5,10 @@ from uuid import UUID
 
 from attribution.audit import trail
 from attribution.audit.trail import Actor
+from attribution.insights import visibility
 from attribution.insights.models import Anomaly, Verdict
+from attribution.tenancy import access
+from attribution.tenancy.access import OrganizationRequest
 
 
 class VerdictError(ValueError):
@@ -25,6 +28,16 @@ def give(row: Anomaly, status: str, *, note: str, by: Actor, at: datetime) -> An
     kept.save(update_fields=["status", "note", "status_by", "status_at"])
     trail.append("anomaly.changed", by=by, on=kept, before=before, after=_snapshot(kept))
     return kept
+
+
+def acknowledge(request: OrganizationRequest, anomaly_id: str, *, at: datetime) -> None:
+    """Acknowledge a new anomaly of which a message told this person, if they may; no other."""
+    if not access.may(request, "POST", "attribution:anomaly-judge"):
+        return
+    row = visibility.visible(request).filter(pk=anomaly_id, status=Verdict.NEW).first()
+    if row is not None:
+        by = access.actor(request)
+        give(row, Verdict.ACKNOWLEDGED, note=row.note, by=by, at=at)
 
 
 def _person(by: Actor) -> UUID | None:

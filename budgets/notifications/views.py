@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from attribution.insights import verdicts
 from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest, organization_page
 from budgets.channels.models import Topic
@@ -81,6 +82,8 @@ def acknowledge(request: OrganizationRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         by, at = access.actor(request), timezone.now()
         acknowledging.acknowledge(subject, person=request.user, by=by, at=at)
+        if subject.topic == Topic.ANOMALY:
+            verdicts.acknowledge(request, subject.subject, at=at)
     context = {
         "topic": dict(Topic.choices).get(subject.topic, ""),
         "told": inbox.told_about(request, subject.topic, subject.subject, now=timezone.now()),

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+from django.test import Client
 from django.utils import timezone
 
 from attribution.insights.models import Anomaly, Verdict
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import Role
 from budgets.channels.models import ChannelKind, Topic
-from budgets.notifications import gathering, watching
+from budgets.notifications import acknowledging, gathering, watching
 from budgets.notifications.models import Notification
 from budgets.notifications.words import wording
 from tests.attribution.insights.days import Days
@@ -74,3 +75,23 @@ def test_what_somebody_has_looked_at_is_told_no_more(committed: None) -> None:
         Anomaly.objects.update(status=Verdict.ACKNOWLEDGED)
 
     assert told(days) == []
+
+
+def test_acknowledging_from_the_mail_acknowledges_the_anomaly(committed: None) -> None:
+    days = a_jump()
+    (mail,) = told(days)
+    with tenant(days.organization.pk):
+        engineer = make_member(role=Role.ENGINEER).user
+    link = acknowledging.path(acknowledging.token(mail))
+    stranger, reader = Client(), Client()
+    stranger.force_login(engineer)
+    assert mail.person is not None
+    reader.force_login(mail.person)
+
+    stranger.post(link)
+    (before,) = days.by_day()
+    reader.post(link)
+    (after,) = days.by_day()
+
+    assert (before.status, after.status) == (Verdict.NEW, Verdict.ACKNOWLEDGED)
+    assert after.status_by_id == mail.person.pk
