@@ -14,9 +14,11 @@ from budgets.limits import revisions
 from budgets.limits.amounts import BudgetOverride
 from budgets.limits.models import Budget
 
+LONGEST_REASON = 256
+
 
 class OverrideError(ValueError):
-    """An override that cannot be: it has no length, is over, adds nothing, or is decided already."""
+    """An override that cannot be: no length or reason, over, adds nothing, decided already."""
 
     code = "invalid_override"
 
@@ -37,6 +39,8 @@ def request(budget: Budget, terms: Terms, *, at: datetime, by: Actor) -> BudgetO
         raise OverrideError("an override adds an amount from an instant to a later one to come")
     if budget.archived_at is not None:
         raise OverrideError("the budget has ended")
+    if not 0 < len(terms.reason.strip()) <= LONGEST_REASON:
+        raise OverrideError(f"an override has a reason of 1 to {LONGEST_REASON} characters")
     asked = BudgetOverride.objects.create(
         budget=budget,
         amount=terms.amount,

@@ -41,9 +41,15 @@ def budget(here: Cast) -> Budget:
     return make_budget(limit="10", thresholds=["80"])
 
 
-def terms(amount: str = "5", *, starts: timedelta = -HOUR, ends: timedelta = HOUR) -> Terms:
+def terms(
+    amount: str = "5",
+    *,
+    starts: timedelta = -HOUR,
+    ends: timedelta = HOUR,
+    reason: str = "launch week",
+) -> Terms:
     now = timezone.now()
-    return Terms(Decimal(amount), now + starts, now + ends, "launch week")
+    return Terms(Decimal(amount), now + starts, now + ends, reason)
 
 
 def grant(budget: Budget, asked: Terms, *, by: Actor = SYSTEM) -> BudgetOverride:
@@ -212,6 +218,8 @@ def test_thresholds_fire_anew_when_an_override_begins_and_at_its_end(budget: Bud
         {"amount": "0"},
         {"starts": HOUR, "ends": HOUR},
         {"starts": -2 * HOUR, "ends": -HOUR},
+        {"reason": " "},
+        {"reason": "x" * 257},
     ],
 )
 def test_an_override_that_cannot_be_is_refused(budget: Budget, wrong: dict[str, Any]) -> None:
