@@ -2,16 +2,21 @@
 
 import csv
 import io
-import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, InvalidOperation
-from posixpath import join, normpath
+from datetime import date, datetime, time
+from decimal import Context, Decimal
+from numbers import Number
+from typing import Any
+from xml.etree.ElementTree import ParseError
 
-from attribution.imports import markup
-from attribution.imports.markup import Element, MarkupError
+from defusedxml import DefusedXmlException
+from openpyxl import load_workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 MOST_BYTES = 10_000_000
 MOST_UNPACKED = 40_000_000
@@ -20,11 +25,10 @@ MOST_COLUMNS = 200
 FIFTEEN = Context(prec=15)
 ZIP, OLD_OFFICE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-REFERENCE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 
 BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, MarkupError),
-    *(ValueError, LookupError, RuntimeError),  # a number, a place or a way of packing that is none
+    *(zipfile.BadZipFile, zlib.error, EOFError, ParseError, DefusedXmlException),
+    *(InvalidFileException, ValueError, LookupError, RuntimeError, TypeError, AttributeError),
 )
 
 Value = str | Decimal
@@ -73,12 +77,7 @@ def read(content: bytes, *, fallback: str = "cp1252", most_rows: int = 10_001) -
 
 def letters(column: int) -> str:
     """Return how a spreadsheet calls a column: 0 is A, 26 is AA."""
-    name = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        name = chr(ord("A") + rest) + name
-    return name
+    return get_column_letter(column + 1)
 
 
 def _decoded(content: bytes, fallback: str) -> tuple[str, str]:
@@ -111,93 +110,64 @@ def _separated(text: str) -> Iterator[Line]:
 
 
 def _spreadsheet(content: bytes) -> Iterator[Line]:
-    """Yield the rows of the first sheet that is not hidden."""
+    """Yield the rows of the first sheet that is not hidden; formulas are cells, never calculated."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _weigh(archive)
-            strings = list(_strings(archive))
-            for row in markup.elements(_part(archive, _first_sheet(archive)), "row"):
-                if line := _line(row, strings):
-                    yield line
+        _weigh(content)
+        said = _first_sheet(content, is_calculated=False)
+        known = _first_sheet(content, is_calculated=True)
+        for cells, values in zip(said.iter_rows(), known.iter_rows(), strict=True):
+            if line := _line(cells, values):
+                yield line
     except WorkbookError:
         raise
     except BROKEN as error:
         raise WorkbookError("broken") from error
 
 
-def _weigh(archive: zipfile.ZipFile) -> None:
-    """Refuse what unpacks to more than any table of ours; no part unpacks to more than it says."""
-    if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
-        raise WorkbookError("too_big")
+def _weigh(content: bytes) -> None:
+    """Refuse what unpacks to more than any table of ours, or is no spreadsheet."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
+            raise WorkbookError("too_big")
+        if "xl/workbook.xml" not in archive.namelist():
+            raise WorkbookError("other_format")
 
 
-def _line(row: Element, strings: list[str]) -> Line | None:
-    cells: dict[int, Value] = {}
-    number = int(row.attributes.get("r", "0") or 0)
-    for at, cell in enumerate(row.inside("c")):
-        match = REFERENCE.fullmatch(cell.attributes.get("r", ""))
-        column = _column(match[1]) if match else at
-        number = int(match[2]) if match else number
-        value = _value(cell, strings)
-        if value != "":
-            cells[column] = value
-    return Line(number, _bounded(cells)) if cells else None
-
-
-def _value(cell: Element, strings: list[str]) -> Value:
-    kind = cell.attributes.get("t", "n")
-    if kind == "inlineStr":
-        return _said(cell)
-    text = "".join(part.text for part in cell.inside("v")).strip()
-    formula = "".join(part.text for part in cell.inside("f"))
-    if not text and formula:
-        return f"={formula}"  # never calculated: whoever reads the cell says that it is none
-    if kind == "s" and text:
-        return strings[int(text)]
-    if kind in {"str", "e", "d"} or not text:
-        return text
-    if kind == "b":
-        return "TRUE" if text == "1" else "FALSE"
-    try:
-        return FIFTEEN.create_decimal(text).normalize(FIFTEEN)
-    except InvalidOperation as error:
-        raise WorkbookError("broken") from error
-
-
-def _strings(archive: zipfile.ZipFile) -> Iterator[str]:
-    if "xl/sharedStrings.xml" in archive.namelist():
-        for one in markup.elements(_part(archive, "xl/sharedStrings.xml"), "si"):
-            yield _said(one)
-
-
-def _said(element: Element) -> str:
-    """Return the text of a string; what only helps to pronounce it is left out."""
-    return "".join(part.text for part in element.inside("t", but_not_in="rPh")).strip()
-
-
-def _first_sheet(archive: zipfile.ZipFile) -> str:
-    if "xl/workbook.xml" not in archive.namelist():
-        raise WorkbookError("other_format")
-    links = {
-        link.attributes["Id"]: link.attributes["Target"]
-        for link in markup.elements(_part(archive, "xl/_rels/workbook.xml.rels"), "Relationship")
-    }
-    for sheet in markup.elements(_part(archive, "xl/workbook.xml"), "sheet"):
-        if sheet.attributes.get("state", "visible") == "visible":
-            target = links[sheet.attributes["id"]]
-            return target.lstrip("/") if target.startswith("/") else normpath(join("xl", target))
+def _first_sheet(content: bytes, *, is_calculated: bool) -> Any:
+    """Open the sheet; what a spreadsheet last calculated and what it was told to are read apart."""
+    book = load_workbook(io.BytesIO(content), read_only=True, data_only=is_calculated)
+    for sheet in book.worksheets:
+        if sheet.sheet_state == "visible" and isinstance(sheet, ReadOnlyWorksheet):
+            sheet.reset_dimensions()  # what a file says of its own size may be wrong
+            return sheet
     raise WorkbookError("broken")
 
 
-def _part(archive: zipfile.ZipFile, name: str) -> bytes:
-    return archive.read(name)
+def _line(cells: Sequence[Any], values: Sequence[Any]) -> Line | None:
+    found: dict[int, Value] = {}
+    number = 0
+    for cell, known in zip(cells, values, strict=True):
+        value = _value(cell.value if known.value is None else known.value)
+        if value != "":
+            found[cell.column - 1] = value
+            number = cell.row
+    return Line(number, _bounded(found)) if found else None
 
 
-def _column(name: str) -> int:
-    at = 0
-    for letter in name:
-        at = at * 26 + ord(letter) - ord("A") + 1
-    return at - 1
+def _value(value: object) -> Value:
+    """Return a cell as text or exact number."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time.min else value.isoformat()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Number):
+        # the library gives binary numbers: their 15 digits are what the sheet shows
+        return FIFTEEN.create_decimal(repr(value)).normalize(FIFTEEN)
+    return str(value).strip()
 
 
 def _bounded(cells: dict[int, Value]) -> dict[int, Value]:
