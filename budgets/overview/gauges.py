@@ -56,7 +56,20 @@ class Gauge:
         if self.level == "bad":
             is_full = self.share is None or self.share >= FULL
             return gettext("used up") if is_full else gettext("nearly used up")
+        if self.is_foreseen:
+            return gettext("forecast over the limit")
         return gettext("on track") if self.level == "good" else gettext("watch")
+
+    @property
+    def is_foreseen(self) -> bool:
+        """Say whether the limit, not near yet, will be passed if all goes on as expected."""
+        variance = self.forecast.variance if self.forecast else None
+        return self.level != "bad" and variance is not None and variance > ZERO
+
+    @property
+    def word_level(self) -> str:
+        """Return the colour beside the word: that of the bar, or a warning of what is foreseen."""
+        return "warn" if self.is_foreseen else self.level
 
     @property
     def scope_name(self) -> str:

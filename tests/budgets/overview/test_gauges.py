@@ -162,6 +162,18 @@ def test_the_forecast_stands_on_the_bar_and_never_beyond_it() -> None:
     assert gauge().forecast_place == ""
 
 
+def test_what_will_not_last_is_not_on_track() -> None:
+    coming, fine, late = foreseen("2310"), foreseen("2000"), foreseen("2310", spent="1700")
+
+    assert (coming.level, coming.word_level, coming.word) == (
+        "good",
+        "warn",
+        "forecast over the limit",
+    )
+    assert (fine.word_level, fine.word) == ("good", "on track")
+    assert (late.word_level, late.word) == ("bad", "nearly used up")
+
+
 def test_forecasts_add_up_and_their_intervals_do_not() -> None:
     parts = [
         foreseen("1000", p10=Decimal(900), p90=Decimal(1100)),
