@@ -120,6 +120,8 @@ TABLE: dict[str, Rule] = {
     "gateway:upstream-reseal": Rule(OWNERS, OWNERS),
     "gateway:upstream-test": Rule(CONTROL, OWNERS),
     "budgets:unpriced-show": Rule(CONTROL),
+    "budgets:unpriced-download": Rule(CONTROL),
+    "budgets:rerating-download": Rule(CONTROL),
     "budgets:rerating-preview": Rule(CONTROL, OFFICE),
     "budgets:rerating-show": Rule(CONTROL),
     "gateway:live-show": Rule(EVERYBODY),

@@ -1,7 +1,8 @@
-"""The tables of a re-rating's preview."""
+"""The tables of a re-rating's preview, and the list of calls without a cost as a table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
@@ -9,12 +10,14 @@ from django.utils.translation import gettext, ngettext
 from attribution.dashboards.charts import Column, Kind, Table
 from attribution.templatetags.tollkeeper import count, day_text, month_text
 from budgets.reservations.corrections import Figures, Place, Preview
+from budgets.reservations.unpriced import Unpriced
 
 
 @dataclass(frozen=True, slots=True)
 class Titled:
-    """A table and what it is about."""
+    """A table, what it is about, and its name in addresses."""
 
+    name: str
     title: str
     table: Table
 
@@ -31,11 +34,35 @@ def tables(found: Preview) -> list[Titled]:
         for code, row in sorted(found.by_cost_center.items())
     ]
     shown = [
-        (gettext("By month"), gettext("Month (UTC)"), months),
-        (gettext("By budget period"), gettext("Budget period"), periods),
-        (gettext("By cost center"), gettext("Cost center"), centers),
+        ("month", gettext("By month"), gettext("Month (UTC)"), months),
+        ("period", gettext("By budget period"), gettext("Budget period"), periods),
+        ("cost_center", gettext("By cost center"), gettext("Cost center"), centers),
     ]
-    return [Titled(title, _table(name, rows)) for title, name, rows in shown if rows]
+    return [Titled(name, title, _table(head, rows)) for name, title, head, rows in shown]
+
+
+def unpriced_table(groups: Iterable[Unpriced], upstreams: Mapping[UUID, str]) -> Table:
+    """Return the calls without a cost, and what would give them one, as a file has them."""
+    return Table(
+        (
+            Column("model", gettext("Model")),
+            Column("provider", gettext("Provider")),
+            Column("upstream", gettext("Upstream")),
+            Column("calls", gettext("Calls"), Kind.COUNT),
+            Column("input_tokens", gettext("Input tokens"), Kind.COUNT),
+            Column("output_tokens", gettext("Output tokens"), Kind.COUNT),
+            Column("first_at", gettext("First seen"), Kind.INSTANT),
+            Column("last_at", gettext("Last seen"), Kind.INSTANT),
+            Column("remedy", gettext("What helps")),
+        ),
+        tuple(
+            (
+                *(g.model, g.provider, upstreams.get(g.upstream_id, "") if g.upstream_id else ""),
+                *(g.calls, g.input_tokens, g.output_tokens, g.first_at, g.last_at, g.remedy.value),
+            )
+            for g in groups
+        ),
+    )
 
 
 def kept(found: Preview) -> list[str]:

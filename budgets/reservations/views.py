@@ -7,13 +7,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.views.decorators.http import require_http_methods, require_safe
 
+from attribution.dashboards import looking
+from attribution.dashboards.charts import Table
 from attribution.templatetags.tollkeeper import month_text
 from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest, organization_page
@@ -49,6 +51,32 @@ def show_unpriced(request: OrganizationRequest) -> HttpResponse:
         "may_rerate": _may(request, "budgets:rerating-preview"),
     }
     return render(request, "budgets/reservations/unpriced.html", {"page": page})
+
+
+@require_safe
+@organization_page("budgets:unpriced-download")
+def download_unpriced(request: OrganizationRequest) -> HttpResponse:
+    """Return the calls without a cost as a file."""
+    _whole(request)
+    table = sheets.unpriced_table(unpriced.found(at=timezone.now()), _names())
+    return _file(request, "unpriced", table)
+
+
+@require_safe
+@organization_page("budgets:rerating-download")
+def download_preview(request: OrganizationRequest) -> HttpResponse:
+    """Return one table of what a re-rating would change as a file."""
+    _whole(request)
+    form = RerateForm(request.GET.dict(), today=_today(), is_confirmed=False)
+    if not form.is_valid():
+        raise Http404
+    found = corrections.preview(form.selection, most=LOOKED_AT)
+    asked = request.GET.get("table", "month")
+    part = f"-of-the-first-{LOOKED_AT}-calls" if found.is_partial else ""
+    for one in sheets.tables(found):
+        if one.name == asked:
+            return _file(request, f"re-rating-by-{one.name}{part}", one.table)
+    raise Http404
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -92,12 +120,17 @@ def _previewed(
     page = {
         "form": form,
         "found": found,
-        "tables": sheets.tables(found) if found else [],
+        "tables": [one for one in sheets.tables(found) if one.table.rows] if found else [],
         "kept": sheets.kept(found) if found else [],
         "looked_at": LOOKED_AT,
         "may_rerate": _may(request, "budgets:rerating-preview"),
     }
     return render(request, "budgets/reservations/preview.html", {"page": page}, status=status)
+
+
+def _file(request: OrganizationRequest, name: str, table: Table) -> HttpResponse:
+    write = looking.xlsx_file if request.GET.get("as") == "xlsx" else looking.csv_file
+    return write(request, name, table)
 
 
 def _row(group: Unpriced, names: dict[UUID, str], *, may_price: bool) -> dict[str, Any]:

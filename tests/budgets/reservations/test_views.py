@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from attribution.audit.models import AuditEntry
+from attribution.imports import workbooks
 from attribution.isolation.transaction import tenant
 from attribution.tenancy.models import Role
 from attribution.usage.models import UsageRecord
@@ -129,6 +130,32 @@ def link(html: str, label: str) -> str:
     return found[1].replace("&amp;", "&")
 
 
+def test_the_tables_are_files_with_the_same_figures(organization: UUID, now: datetime) -> None:
+    with tenant(organization):
+        make_cost_center(code="LAB")
+        report(now - timedelta(hours=1), cost_center="LAB", model="=1+1")
+        priced(now, "2.5", model="=1+1")
+    client = browser(organization)
+
+    page = client.get(RERATE, {"model": "=1+1"}).content.decode()
+    files = re.findall(r'href="([^"]+)" download', page)
+    by_center = next(url for url in files if "cost_center" in url and "xlsx" not in url)
+    center = client.get(by_center.replace("&amp;", "&"))
+    sheet = client.get(by_center.replace("&amp;", "&"), {"table": "cost_center", "as": "xlsx"})
+    unpriced = client.get(f"{UNPRICED}file/")
+    nothing = client.get(f"{RERATE}file/", {"table": "nonsense"})
+
+    assert len(files) == 4
+    header, row = center.content.decode().splitlines()
+    assert header == "name,calls,unpriced,tokens,was_usd,cost_usd,difference_usd"
+    assert row.startswith("LAB,1,1,1100000,0,")
+    assert row.endswith(row.split(",")[5])
+    assert workbooks.read(sheet.content).lines[1].cells[0] == "LAB"
+    assert "'=1+1,acme,," in unpriced.content.decode()
+    assert "rerate" in unpriced.content.decode()
+    assert nothing.status_code == 404
+
+
 def test_confirming_twice_books_once(organization: UUID, now: datetime) -> None:
     with tenant(organization):
         report(now)
@@ -179,7 +206,7 @@ def test_a_model_that_is_billed_by_time_has_no_remedy(organization: UUID, now: d
     assert "They hold what no price per token covers." in words(browser(organization).get(UNPRICED))
 
 
-@pytest.mark.parametrize("url", [UNPRICED, RERATE])
+@pytest.mark.parametrize("url", [UNPRICED, RERATE, f"{UNPRICED}file/", f"{RERATE}file/"])
 def test_who_sees_only_a_part_is_refused(organization: UUID, url: str) -> None:
     with tenant(organization):
         part = make_department()
