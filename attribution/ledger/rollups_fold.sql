@@ -9,7 +9,8 @@
 -- Entries are first summed per call's dimensions, so that facets and grains multiply few rows.
 -- owner: ledger
 CREATE OR REPLACE FUNCTION attribution_rollups_fold(lo xid8, hi xid8, org uuid) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+SET work_mem = '64MB' AS $$  -- a backlog of a hundred thousand calls is sorted in memory
 #variable_conflict use_column
 DECLARE
   folded bigint; first uuid; last uuid;
