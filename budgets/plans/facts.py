@@ -32,6 +32,7 @@ class Known:
     by_id: Mapping[UUID, str]
     people: Mapping[str, UUID]
     twice: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    ids: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
 
     def word(self, budget: Budget) -> str:
         """Return how a sheet calls what a budget covers; by its id where the name says two things."""
@@ -58,6 +59,7 @@ def known(named: Named) -> Known:
         {row_id: word for found in single.values() for row_id, word in found},
         dict(members.values_list("email", "pk")),
         twice,
+        {scope: frozenset(row_id for row_id, _word in found) for scope, found in rows.items()},
     )
 
 

@@ -53,6 +53,11 @@ class Page:
         return self.counts[Action.CREATE] + self.counts[Action.REVISE]
 
     @property
+    def is_long(self) -> bool:
+        """Say whether calls would notice: a plan holds the policy fence until it is written."""
+        return self.to_do > MANY
+
+    @property
     def more(self) -> int:
         """Return how many changes are not shown one by one."""
         return self.to_do - len(self.rows)

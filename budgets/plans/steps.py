@@ -201,7 +201,7 @@ def _check_new(step: Step, columns: Mapping[str, int], names: Known) -> None:
 def _is_unknown(facts: Facts, names: Known) -> bool:
     if facts["covers"] in {"", Scope.ORGANIZATION, Scope.USER}:
         return False
-    return covered_id(facts, names) not in set(names.by_word.get(facts["covers"], {}).values())
+    return covered_id(facts, names) not in names.ids.get(facts["covers"], ())
 
 
 def _check_time(step: Step, columns: Mapping[str, int]) -> None:

@@ -69,6 +69,15 @@ def test_errors_are_listed_by_cell_and_stop_everything(ours: Cast, browser: Clie
     assert "correct the file first" in browser.post(address).content.decode()
 
 
+def test_a_plan_that_calls_would_notice_says_so(browser: Client) -> None:
+    rows = "".join(f"B{number},organization,5\n" for number in range(201))
+
+    _address, preview = upload(browser, "name,covers,limit_usd\n" + rows)
+
+    assert "choose a quiet time" in preview
+    assert "1 more change is not shown; it is applied too." in preview
+
+
 def test_what_changed_since_the_preview_is_named_and_nothing_is_written(
     ours: Cast, browser: Client
 ) -> None:
