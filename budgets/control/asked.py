@@ -17,7 +17,7 @@ from budgets.limits.models import Enforcement, Scope
 
 LIST, TREE = "list", "tree"
 VIEWS = (LIST, TREE)
-SORTS = ("name", "limit", "spent", "remaining", "used", "forecast", "out", "state", "ends")
+SORTS = ("name", "limit", "spent", "remaining", "used", "forecast", "out", "state")
 DEFAULT_SORT = "-used"
 
 

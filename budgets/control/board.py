@@ -156,7 +156,6 @@ def headings(asked: Asked, query: QueryDict) -> list[Heading]:
         ("remaining", gettext("Remaining"), True),
         ("forecast", gettext("Forecast"), True),
         ("out", gettext("Used up on"), False),
-        ("ends", gettext("Ends"), False),
     ]
     return [_heading(asked, query, *column) for column in columns]
 
@@ -182,7 +181,7 @@ def _heading(
         return Heading(label, "", "", is_number)
     current = asked.sort.removeprefix("-") == name
     is_falling = asked.sort.startswith("-")
-    falls_first = name not in {"name", "out", "ends"}
+    falls_first = name not in {"name", "out"}
     turned = (not is_falling) if current else falls_first
     url = changed(query, sort=f"{'-' if turned else ''}{name}", page="")
     direction = ("descending" if is_falling else "ascending") if current else ""

@@ -248,7 +248,6 @@ KEYS: dict[str, Callable[[Line], Any]] = {
     "limit": _amount("limit"),
     "spent": _amount("spent"),
     "remaining": _amount("remaining"),
-    "ends": _amount("ends_at"),
     "used": lambda line: (
         None if line.standing is None else FULL if line.share is None else line.share
     ),
