@@ -16,11 +16,11 @@ from attribution.audit.trail import Actor
 from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest
 from budgets.channels.models import ChannelKind, Topic
+from budgets.notifications import paging
 from budgets.notifications.models import Notification
 from budgets.notifications.words import wording
 from budgets.notifications.words.message import Message
 
-PAGE = 50
 STATES = {
     "delivered": (_("delivered"), Q(done_at__isnull=False)),
     "waiting": (_("waits"), Q(done_at=None, given_up_at=None, attempts=0)),
@@ -80,7 +80,7 @@ class Asked:
             topic=_known(query.get("topic", ""), dict(Topic.choices)),
             channel=_known(query.get("channel", ""), dict(ChannelKind.choices)),
             search=str(query.get("search", "")).strip()[:128],
-            before=str(query.get("before", ""))[:40],
+            before=str(query.get("before", ""))[:80],
         )
 
 
@@ -106,11 +106,8 @@ def lines(request: OrganizationRequest, asked: Asked, *, now: datetime) -> tuple
     rows = rows.filter(channel=asked.channel) if asked.channel else rows
     if asked.search:
         rows = rows.filter(recipient__icontains=asked.search)
-    if before := _instant(asked.before):
-        rows = rows.filter(created_at__lt=before)
-    found = list(rows.order_by("-created_at", "-id")[: PAGE + 1])
-    following = found[PAGE - 1].created_at.isoformat() if len(found) > PAGE else ""
-    return [line(row, now=now) for row in found[:PAGE]], following
+    found, following = paging.page(rows, asked.before)
+    return [line(row, now=now) for row in found], following
 
 
 def line(row: Notification, *, now: datetime) -> Line:
@@ -150,11 +147,3 @@ def resend(row: Notification, *, by: Actor, at: datetime) -> Notification:
 
 def _known(value: Any, names: dict[str, Any]) -> str:
     return str(value) if value in names else ""
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None

@@ -8,11 +8,10 @@ from django.db.models import QuerySet
 from attribution.tenancy import access
 from attribution.tenancy.access import OrganizationRequest
 from budgets.channels.models import ChannelKind
+from budgets.notifications import paging
 from budgets.notifications.models import Acknowledgement, Notification
 from budgets.notifications.words import wording
 from budgets.notifications.words.message import Message
-
-PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +47,9 @@ def unread(request: OrganizationRequest) -> int:
     return mine(request).filter(read_at=None).count()
 
 
-def page(request: OrganizationRequest, *, before: datetime | None, now: datetime) -> Page:
-    """Return the notes from before an instant, in words."""
-    rows = mine(request).order_by("-created_at", "-id")
-    if before is not None:
-        rows = rows.filter(created_at__lt=before)
-    found = list(rows[: PAGE + 1])
-    shown = found[:PAGE]
+def page(request: OrganizationRequest, *, before: str, now: datetime) -> Page:
+    """Return the notes from where the page before ended, in words."""
+    shown, following = paging.page(mine(request), before)
     seen = _acknowledged(shown)
     notes = [
         Note(
@@ -64,7 +59,6 @@ def page(request: OrganizationRequest, *, before: datetime | None, now: datetime
         )
         for row in shown
     ]
-    following = shown[-1].created_at.isoformat() if len(found) > PAGE else ""
     return Page(notes, unread(request), following)
 
 

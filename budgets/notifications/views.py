@@ -1,7 +1,5 @@
 """The pages of messages: a person's notes and choices, and acknowledging."""
 
-from datetime import datetime
-
 from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -24,13 +22,7 @@ FORM = ["GET", "HEAD", "POST"]
 @organization_page("budgets:notification-list")
 def show_all(request: OrganizationRequest) -> HttpResponse:
     """Show a person's notes."""
-    try:
-        before = datetime.fromisoformat(request.GET["before"]) if "before" in request.GET else None
-    except ValueError:
-        before = None
-    if before is not None and before.tzinfo is None:
-        before = None
-    page = inbox.page(request, before=before, now=timezone.now())
+    page = inbox.page(request, before=request.GET.get("before", ""), now=timezone.now())
     return render(request, "budgets/notifications/list.html", {"page": page})
 
 

@@ -30,7 +30,7 @@ def threshold(payload: Payload, *, now: datetime) -> Message:
     share = share_of(actual, limit)
     names = _names(payload, actual=actual, limit=limit)
     return Message(
-        level="bad" if share >= ONE or payload["basis"] == "actual" else "warn",
+        level="bad" if share >= ONE else "warn",
         subject=plain(_subject(payload, names)),
         decision=_decision(payload, share),
         fact=_fact(payload, names),

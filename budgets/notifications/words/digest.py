@@ -80,12 +80,12 @@ def _tables(payload: Payload) -> tuple[Table, ...]:
         ),
         Table(
             gettext("Departments"),
-            (gettext("Department"), gettext("Spent (USD)"), gettext("Change")),
+            (gettext("Department"), gettext("Spent (USD)"), gettext("Compared with before")),
             tuple(_mover(row) for row in payload["departments"]),
         ),
         Table(
             gettext("What moved most"),
-            (gettext("Cost center"), gettext("Spent (USD)"), gettext("Change")),
+            (gettext("Cost center"), gettext("Spent (USD)"), gettext("Compared with before")),
             tuple(_mover(row) for row in payload["movers"]),
         ),
         Table(

@@ -1,5 +1,6 @@
 """A person reads their notes, chooses what they are told, and acknowledges for everybody."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -152,6 +153,21 @@ def test_the_history_does_not_ask_once_per_row(
         browser.get(HISTORY)
     with django_assert_max_num_queries(15):
         browser.get("/notifications/")
+
+
+def test_pages_follow_each_other_without_a_gap_though_all_are_of_one_instant(ours: Cast) -> None:
+    with tenant(ours.organization.pk):
+        for _ in range(60):
+            make_note(ours.person("finance"))
+        Notification.objects.update(created_at="2026-11-22T12:00:00Z")
+    browser = ours.browser("finance")
+
+    first = browser.get("/notifications/").text
+    [following] = re.findall(r'href="(\?before=[^"]+)"', first)
+    second = browser.get(f"/notifications/{following.replace('&amp;', '&')}").text
+
+    shown = re.findall(r"/notifications/([0-9a-f-]{36})/open/", first + second)
+    assert len(shown) == len(set(shown)) == 61
 
 
 @pytest.mark.parametrize("query", ["before=x", "state=x&topic=y&channel=z", "before=2026-01-01"])

@@ -19,6 +19,7 @@ from tests.factories import make_budget, make_cost_center, make_member, make_org
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
+NAMED = {"dimension": "api_key", "value": "1", "name": "batch job", "change": "120"}
 
 
 def subjects(organization: Organization, at: datetime) -> list[str]:
@@ -89,6 +90,7 @@ def test_an_alerting_anomaly_is_told_and_a_small_or_judged_one_is_not() -> None:
                 actual=Decimal(200),
                 impact=Decimal(160),
                 is_alerting=is_alerting,
+                reason={"volume": "160", "named": [NAMED]},
                 status=status,
                 found_at=at,
             )
@@ -98,6 +100,11 @@ def test_an_alerting_anomaly_is_told_and_a_small_or_judged_one_is_not() -> None:
     assert found == [1, 0]
     (subject,) = subjects(organization, at)
     assert subject == "RND: 160 USD more than expected on gpt-4.1-new-True"
+    with tenant(organization.pk):
+        payload = Notification.objects.get(channel="in_app").payload
+    rows = dict(wording.told("anomaly.found", payload, now=at).rows)
+    assert rows["Most by the API key"] == "batch job: 120 USD"
+    assert rows["Because of more or fewer calls"] == "160 USD"
 
 
 @pytest.mark.parametrize(
