@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from django.utils import timezone
 
@@ -14,9 +15,12 @@ from attribution.tenancy import blocks, policy
 from attribution.tenancy.blocks import Target
 from attribution.tenancy.models import Block, BlockedKind
 from gateway.keys import keyring
+from gateway.live import readers
+from gateway.live.readers import RefusedError
+from gateway.proxy.bridge import notices
 from tests import factories
 from tests.gateway.conftest import Start
-from tests.gateway.running import Client, House, asked
+from tests.gateway.running import Client, House, aside, asked
 
 SOON = 5.0  # seconds; what is promised is one, on a machine that has time
 
@@ -180,10 +184,35 @@ async def test_paths_without_admission_learn_of_a_block_at_once(house: House, st
     async with start(house) as (client, _, _):
         assert await _models(client) == 200
         await block(house, "api_key")
-        began = time.monotonic()
-        while await _models(client) == 200:
-            assert time.monotonic() - began < 2  # sooner than what is cached would be too old
-            await asyncio.sleep(0.01)
+
+        await _refused_soon(client)
+
+
+async def test_a_gateway_that_lost_its_listener_listens_again(
+    house: House, start: Start, gateway_dsn: str
+) -> None:
+    async with start(house) as (client, _, _):
+        assert await _models(client) == 200
+        with psycopg.connect(gateway_dsn, autocommit=True) as connection:
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE query LIKE 'LISTEN%' AND usename = current_user"
+            ).fetchall()
+        assert ended
+        await asyncio.sleep(4 * notices.AGAIN)
+        assert await _models(client) == 200
+        await block(house, "api_key")
+
+        await _refused_soon(client)
+
+
+async def test_a_reader_of_the_live_stream_is_told_that_the_key_is_blocked(house: House) -> None:
+    await block(house, "api_key")
+
+    with pytest.raises(RefusedError) as refused:
+        await aside(readers.by_key, text=house.token)
+
+    assert refused.value.code == "blocked"
 
 
 async def test_control_without_the_fence_a_blocked_call_is_admitted(
@@ -203,6 +232,14 @@ async def _sent(client: Client) -> "asyncio.Task[httpx.Response]":
     await client.calls(until=lambda rows: len(rows) == 1)
     await asyncio.sleep(1)
     return call
+
+
+async def _refused_soon(client: Client) -> None:
+    """Wait until a path without admission is refused, sooner than what is cached would be too old."""
+    began = time.monotonic()
+    while await _models(client) == 200:
+        assert time.monotonic() - began < 2
+        await asyncio.sleep(0.01)
 
 
 async def _models(client: Client) -> int:
