@@ -112,6 +112,7 @@ def make_cast(*, mark: str) -> Cast:
         }
         budget = make_budget(name=f"{mark} budget", limit="100", thresholds=["80", "1"])
         make_forecast(budget=budget)
+        key = make_key(name=f"{mark} key", cost_center=cost_center, created_by=users["engineer"])
         call_id = make_call(
             cost="1.25",
             cost_center=cost_center,
@@ -133,7 +134,7 @@ def make_cast(*, mark: str) -> Cast:
             price=make_price(model=f"{mark}-model"),
             upstream=upstream,
             route=make_route(name=f"{mark}-route", upstream=upstream),
-            key=make_key(name=f"{mark} key", cost_center=cost_center, created_by=users["engineer"]),
+            key=key,
             rate_limit=make_rate_limit(cost_center=cost_center, requests_per_minute=600),
             rule=make_rule(
                 budget=budget, name=f"{mark} rule", asked_models=[f"{mark}-model"], to_model=mark
@@ -148,7 +149,9 @@ def make_cast(*, mark: str) -> Cast:
             notification_id=make_note(users["finance"], mark=mark),
             rerating=make_rerating(reason=f"{mark} reason"),
             proposal_id=make_proposal(),
-            anomaly_id=make_anomaly(cost_center=cost_center, model=f"{mark}-model").pk,
+            anomaly_id=make_anomaly(
+                cost_center=cost_center, model=f"{mark}-model", api_key_id=key.pk, is_alerting=True
+            ).pk,
         )
 
 
