@@ -154,7 +154,6 @@ def _anomaly(event: Notification) -> Story | None:
         "expected": written(anomaly.expected),
         "reason": {part: anomaly.reason.get(part) for part in PARTS},
         "named": anomaly.reason.get("named", []),
-        "named": anomaly.reason.get("named", []),
         "at": written(anomaly.found_at),
         "path": reverse("attribution:anomaly-show", args=[anomaly.pk]),
     }

@@ -68,20 +68,7 @@ def _rows(payload: Payload) -> tuple[tuple[str, str], ...]:
         if (payload.get("reason") or {}).get(name) not in {None, "", "0"}:
             rows.append((label, usd(amount(payload["reason"], name))))
     rows += [(label, name) for label, name in _named(payload)]
-    return tuple((label, value) for label, value in [*rows, *_named(payload)] if value)
-
-
-def _named(payload: Payload) -> list[tuple[str, str]]:
-    """Say which key, prompt and feature made most of the difference."""
-    labels = {
-        "api_key": gettext("Most by the API key"),
-        "prompt": gettext("Most by the prompt"),
-        "feature": gettext("Most by the feature"),
-    }
-    found = [one for one in payload.get("named") or [] if one["dimension"] in labels]
-    return [
-        (labels[one["dimension"]], f"{one['name']}: {usd(amount(one, 'change'))}") for one in found
-    ]
+    return tuple((label, value) for label, value in rows if value)
 
 
 def _named(payload: Payload) -> list[tuple[str, str]]:

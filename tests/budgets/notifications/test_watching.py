@@ -103,7 +103,7 @@ def test_an_alerting_anomaly_is_told_and_a_small_or_judged_one_is_not() -> None:
     with tenant(organization.pk):
         payload = Notification.objects.get(channel="in_app").payload
     rows = dict(wording.told("anomaly.found", payload, now=at).rows)
-    assert rows["Most by the API key"] == "batch job: 120 USD"
+    assert rows["Most of it"] == "API key batch job"
     assert rows["Because of more or fewer calls"] == "160 USD"
 
 
