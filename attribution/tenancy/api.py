@@ -129,7 +129,7 @@ class JsonView(APIView):
         super().setup(request, *args, **kwargs)
         self.notes: dict[str, str] = {}
 
-    def throttled(self, request: Request, wait: float | None) -> NoReturn:
+    def throttled(self, request: Request, wait: Any) -> NoReturn:
         """Refuse a program that asks too often."""
         most = settings.TOLLKEEPER_API_REQUESTS_PER_MINUTE
         text = gettext("This API key may ask %(number)d times a minute.") % {"number": most}
