@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Min, QuerySet, Sum
 
 from attribution import calendar
 from attribution.insights.models import Granularity
@@ -127,11 +127,8 @@ def first_days(*, since: date, by_key: bool, only: Series | None = None) -> dict
     """Return the first day on which each series was used, within what is looked back on."""
     begins = datetime.combine(since, time.min, UTC)
     rows = _rows(by_key=by_key, only=only).filter(grain=Grain.DAY, bucket__gte=begins)
-    found: dict[Series, date] = {}
-    for row in _summed(rows, by_key=by_key):
-        series, day = _series(row), row["bucket"].date()
-        found[series] = min(day, found.get(series, day))
-    return found
+    named = rows.order_by().values(*_names(by_key=by_key)).annotate(first=Min("bucket"))
+    return {_series(row): row["first"].date() for row in named.iterator()}
 
 
 def _rows(*, by_key: bool, only: Series | None) -> QuerySet[Rollup]:
@@ -153,9 +150,14 @@ def _bounds(grain: Grain, names: Collection[datetime]) -> dict[str, Any]:
 
 
 def _summed(rows: QuerySet[Rollup], *, by_key: bool) -> Iterator[dict[str, Any]]:
-    names = ["cost_center_id", "model", "bucket", *(["value"] if by_key else [])]
+    names = [*_names(by_key=by_key), "bucket"]
     amount = Sum(F("usd_amount") + F("uncertain_amount"))
     yield from rows.order_by().values(*names).annotate(amount=amount).iterator()
+
+
+def _names(*, by_key: bool) -> list[str]:
+    """Return the columns that tell series apart."""
+    return ["cost_center_id", "model", *(["value"] if by_key else [])]
 
 
 def _series(row: Mapping[str, Any]) -> Series:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from threading import Barrier, Event
 
 import pytest
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, OperationalError, connections
 from django.utils import timezone
 
 from attribution.insights import detection
@@ -63,7 +63,13 @@ def test_without_the_lock_the_database_refuses_the_second_row(
     monkeypatch.setattr(detection, "_lock", lambda: None)
     days = one_jump()
 
-    at_once(lambda: judge(days))
+    def judge_or_lose() -> int:
+        try:
+            return judge(days)
+        except OperationalError:  # two waited for each other's rows: PostgreSQL let one go on
+            return 0
+
+    at_once(judge_or_lose)
 
     assert [row.impact for row in days.by_day()] == [160]
 
