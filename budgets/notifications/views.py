@@ -1,5 +1,7 @@
 """The pages of messages: a person's notes and choices, and acknowledging."""
 
+from uuid import UUID
+
 from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -69,8 +71,10 @@ def choose(request: OrganizationRequest) -> HttpResponse:
 def acknowledge(request: OrganizationRequest, token: str) -> HttpResponse:
     """Show what a mail's link names (GET), and acknowledge it for everybody (POST)."""
     subject = acknowledging.read(token)
-    if subject is None or subject.organization_id != request.organization.pk:
+    if subject is None:
         raise Http404
+    if subject.organization_id != request.organization.pk:
+        return _elsewhere(request, subject.organization_id)
     if request.method == "POST":
         by, at = access.actor(request), timezone.now()
         acknowledging.acknowledge(subject, person=request.user, by=by, at=at)
@@ -82,3 +86,14 @@ def acknowledge(request: OrganizationRequest, token: str) -> HttpResponse:
         "made": acknowledging.of(subject.topic, subject.subject),
     }
     return render(request, "budgets/notifications/acknowledge.html", context)
+
+
+def _elsewhere(request: OrganizationRequest, organization_id: UUID) -> HttpResponse:
+    """Offer to change to the organization of a link, to those who belong there."""
+    found = [
+        one.organization for one in request.memberships if one.organization_id == organization_id
+    ]
+    if not found:
+        raise Http404
+    context = {"other": found[0]}
+    return render(request, "budgets/notifications/elsewhere.html", context, status=409)

@@ -9,11 +9,12 @@ from django.core import mail
 from django.test import Client
 
 from attribution.isolation.transaction import tenant
+from attribution.tenancy.models import Role
 from budgets.channels.models import Channel
 from budgets.notifications import delivery, gathering
 from budgets.notifications.models import Acknowledgement, Notification, Subscription
 from tests.cast import Cast
-from tests.factories import make_budget, make_call
+from tests.factories import make_budget, make_call, make_member
 from tests.messages import make_note
 
 HISTORY = "/notifications/history/"
@@ -106,6 +107,25 @@ def test_a_link_that_was_altered_or_is_of_others_opens_nothing(ours: Cast, their
 
     assert ours.browser("finance").get(path).status_code == 404
     assert theirs.browser("finance").get(f"{path[:-2]}x/").status_code == 404
+
+
+def test_a_link_of_another_organization_of_mine_offers_to_change_there(
+    ours: Cast, theirs: Cast
+) -> None:
+    gathering.gather(theirs.organization.pk)
+    delivery.deliver(theirs.organization.pk)
+    path = link_in(str(mail.outbox[0].body), "acknowledge")
+    with tenant(theirs.organization.pk):
+        make_member(role=Role.AUDITOR, user=ours.person("finance"))
+    browser = ours.browser("finance")
+    browser.post("/organization/", {"organization": ours.organization.slug})
+
+    answer = browser.post(path)
+
+    assert answer.status_code == 409
+    assert f"Change to {theirs.organization.name}" in answer.text
+    with tenant(theirs.organization.pk):
+        assert not Acknowledgement.objects.exists()
 
 
 def test_the_history_shows_who_was_told_what_and_sends_again(ours: Cast) -> None:
