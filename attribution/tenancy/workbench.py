@@ -33,7 +33,10 @@ class OrganizationAdmin(ScopedAdmin):
     list_display_links = ["name"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "locale", "time_zone"]}),
-        (_("Money"), {"fields": ["reporting_currency", "fiscal_start_month"]}),
+        (
+            _("Money"),
+            {"fields": ["reporting_currency", "fiscal_start_month", "raise_needs_approval_above"]},
+        ),
         (
             _("Calls"),
             {

@@ -169,6 +169,7 @@ def test_the_settings_of_the_organization_are_the_owners(
         "default_cost_center_id": str(ours.cost_center.pk),
         "retention_days": "365",
         "anomaly_call_usd": "0.25",
+        "raise_needs_approval_above": "500",
         "anomaly_deviation": "2.5",
         "anomaly_share": "0.3",
         "anomaly_least_usd": "15",
@@ -184,6 +185,7 @@ def test_the_settings_of_the_organization_are_the_owners(
     assert organization.default_cost_center_id == ours.cost_center.pk
     assert (organization.name, organization.retention_days) == ("Renamed", 365)
     assert organization.anomaly_call_usd == Decimal("0.25")
+    assert organization.raise_needs_approval_above == Decimal(500)
     assert organization.anomaly_deviation == Decimal("2.5")
     assert organization.anomaly_alert_usd == 75
 
