@@ -67,11 +67,6 @@ class ChannelForm(ScopedForm):
         if not self.instance._state.adding:
             del self.fields["kind"]
 
-    @property
-    def kind(self) -> str:
-        """Return what kind of channel this is or becomes."""
-        return str(self.cleaned_data.get("kind") or self.instance.kind)
-
     def clean_address(self) -> str:
         """Refuse what may not be reached."""
         url = str(self.cleaned_data["address"]).strip()
@@ -82,7 +77,8 @@ class ChannelForm(ScopedForm):
     def clean(self) -> dict[str, Any]:
         """Ask for what the kind needs; keep nothing that it does not use."""
         values: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.kind == ChannelKind.EMAIL:
+        kind = values.get("kind") or self.instance.kind
+        if kind == ChannelKind.EMAIL:
             values["address"] = ""
             if not values.get("mailbox") and "mailbox" not in self.errors:
                 self.add_error("mailbox", gettext("Write the address of the mailbox."))

@@ -233,6 +233,9 @@ def test_a_channel_is_changed_rotated_and_put_away(ours: Cast) -> None:
     browser = ours.browser("finance")
     path = f"/channels/{ours.channel.pk}/"
 
+    assert "data-kind" in browser.get(f"{path}change/").text
+    assert "Nothing was saved yet" in browser.post(f"{path}change/", {}).text
+    assert "Nothing was saved yet" in browser.post("/channels/add/", {}).text
     browser.post(
         f"{path}change/", {"name": "renamed", "mailbox": "x@example.com", "is_active": "on"}
     )
