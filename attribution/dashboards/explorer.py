@@ -121,11 +121,16 @@ def title(asked: Asked) -> str:
     """Return what is drawn, in words."""
     facts = {
         "measure": MEASURES[asked.measure](),
-        "by": str(DIMENSIONS[asked.by]).lower(),
+        "by": _inside(str(DIMENSIONS[asked.by])),
         "interval": INTERVALS[asked.question.interval](),
     }
     # Translators: title of a chart: Cost per day by cost center
     return gettext("%(measure)s per %(interval)s by %(by)s") % facts
+
+
+def _inside(label: str) -> str:
+    """Return a label as it stands inside a sentence; an abbreviation stays."""
+    return label if label[:2].isupper() else label[:1].lower() + label[1:]
 
 
 def unit(measure: str) -> str:

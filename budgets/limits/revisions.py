@@ -45,11 +45,22 @@ def create(
     reason: str = "",
     thresholds: Iterable[Threshold] = (),
 ) -> Budget:
-    """Create a budget with its first limit and periods; what its window has cost is counted in.
+    """Create a budget with its first limit and periods; what its window has cost is counted in."""
+    draft(budget, amount=amount, at=at, by=by, reason=reason, thresholds=thresholds)
+    cover([budget], at=at)
+    return budget
 
-    Locks: the policy fence first, so that no call is admitted between counting and covering.
-    """
-    policy.changed(required())
+
+def draft(
+    budget: Budget,
+    *,
+    amount: Decimal,
+    at: datetime,
+    by: Actor,
+    reason: str = "",
+    thresholds: Iterable[Threshold] = (),
+) -> None:
+    """Write a budget that covers nothing yet; calls do not wait for it. `cover` follows."""
     budget.filters = filters.checked(budget.filters)
     budget.save(force_insert=True)
     _add_version(budget, amount, kind=VersionKind.ORIGINAL, at=at, by=by, reason=reason)
@@ -58,9 +69,18 @@ def create(
         threshold.save(force_insert=True)
     after = {**trail.snapshot(budget), "limit": f"{amount:f}", "reason": reason}
     trail.append("budget.created", by=by, on=budget, after=after)
-    for window in windows(spec_of(budget, organization()), at):
-        open_period(budget, window, is_backfilled=window.starts_at <= at)
-    return budget
+
+
+def cover(budgets: Iterable[Budget], *, at: datetime) -> None:
+    """Open the periods of drafted budgets; what their windows have cost is counted in.
+
+    Locks: the policy fence, so that no call is admitted between counting and covering.
+    """
+    policy.changed(required())
+    served = organization()
+    for budget in budgets:
+        for window in windows(spec_of(budget, served), at):
+            open_period(budget, window, is_backfilled=window.starts_at <= at)
 
 
 def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str = "") -> None:

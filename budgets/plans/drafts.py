@@ -1,6 +1,6 @@
 """Plans between preview and books: kept as they were shown, applied once, in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from budgets.plans.fields import BY_NAME
 from budgets.plans.models import BudgetPlan, PlanKind
 from budgets.plans.steps import Action, Step
 
+CREATE = Action.CREATE
 SEPARATE = frozenset({"limit_usd", "thresholds"})
 
 
@@ -96,26 +97,36 @@ def steps_of(plan: BudgetPlan) -> list[Step]:
 def apply(plan: BudgetPlan, names: Known, *, by: Actor, at: datetime) -> Applied:
     """Do exactly what was previewed, all of it or nothing, in the caller's transaction.
 
-    Locks: the policy fence first, so that between looking and writing no budget changes.
+    Locks: calls wait only from where budgets that run are looked at again, changed, and new ones
+    begin to cover; the new ones are written before that.
     """
-    policy.changed(required())
     row = BudgetPlan.objects.select_for_update().get(pk=plan.pk)
     planned = steps_of(row)
     if row.applied_at is not None:
         raise AppliedError(str(row))
     if any(step.action is Action.ERROR for step in planned):
         raise FaultyError(str(row))
-    found = steps.current([step.name for step in planned], names)
-    budgets = {name: budget for name, (budget, _facts) in found.items()}
-    if changed := _differences(planned, {n: facts for n, (_b, facts) in found.items()}, names):
-        raise ChangedError(changed)
+    _check(planned, names)
+    drafted = [_draft(step, names, row, (by, at)) for step in planned if step.action is CREATE]
+    policy.changed(required())
+    budgets = _check([step for step in planned if step.before is not None], names)
     done = _apply_all(row, planned, budgets, names, (by, at))
+    revisions.cover(drafted, at=at)
     row.applied_by_id, row.applied_at = by.id, at
     row.save(update_fields=["applied_by", "applied_at"])
     after = {"source": row.source, "reason": row.reason}
     counts = {name: str(getattr(done, name)) for name in ("created", "revised", "asked")}
     trail.append("budgetplan.applied", by=by, on=row, after={**after, **counts})
     return done
+
+
+def _check(planned: Sequence[Step], names: Known) -> dict[str, Budget]:
+    """Return the budgets that the steps are about; raise if they are not as the plan was made for."""
+    found = steps.current([step.name for step in planned], names)
+    facts = {name: told for name, (_budget, told) in found.items()}
+    if changed := _differences(planned, facts, names):
+        raise ChangedError(changed)
+    return {name: budget for name, (budget, _told) in found.items()}
 
 
 def _differences(
@@ -164,8 +175,7 @@ def _apply_all(
     created = revised = asked = 0
     for step in planned:
         reason = step.reason or plan.reason
-        if step.action is Action.CREATE:
-            _create(step, names, reason, who)
+        if step.action is CREATE:
             created += 1
         elif step.action is Action.REVISE:
             asked += _revise(step, budgets[step.name], names, reason, who)
@@ -173,19 +183,20 @@ def _apply_all(
     return Applied(created, revised, asked)
 
 
-def _create(step: Step, names: Known, reason: str, who: tuple[Actor, datetime]) -> None:
+def _draft(step: Step, names: Known, plan: BudgetPlan, who: tuple[Actor, datetime]) -> Budget:
     by, at = who
     budget = Budget()
     fill(budget, step.after, names)
     told = points.read(step.after["thresholds"])
-    revisions.create(
+    revisions.draft(
         budget,
         amount=Decimal(step.after["limit_usd"]),
         at=at,
         by=by,
-        reason=reason,
+        reason=step.reason or plan.reason,
         thresholds=[point.threshold() for point in told],
     )
+    return budget
 
 
 def _revise(
