@@ -107,3 +107,16 @@ def verify_books() -> None:
 def verify_books_of(organization_id: str) -> None:
     """Verify the recent books of one organization; a breach stops its admissions."""
     books.guard(UUID(organization_id), at=timezone.now())
+
+
+@shared_task
+def prove_books() -> None:
+    """Verify the whole books of every organization, periods with many calls included."""
+    for organization_id in every_organization():
+        prove_books_of.apply_async((str(organization_id),), expires=3600)
+
+
+@shared_task
+def prove_books_of(organization_id: str) -> None:
+    """Verify the whole books of one organization; a breach stops its admissions."""
+    books.guard(UUID(organization_id), at=timezone.now(), is_whole=True)

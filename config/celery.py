@@ -44,6 +44,7 @@ app.conf.beat_schedule = {
     "carry on re-ratings": every("budgets.tasks.carry_on_reratings", seconds=10),
     "evaluate budgets": every("budgets.tasks.evaluate_budgets", seconds=60),
     "verify the books": every("budgets.tasks.verify_books", seconds=60),
+    "verify the whole books": every("budgets.tasks.prove_books", seconds=3600),
     "seal the audit trail": every("attribution.tasks.seal_audit", seconds=60),
     "find anomalies of hours": every("attribution.tasks.find_anomalies", seconds=300),
     "find anomalies of days": every("attribution.tasks.find_anomalies_of_days", seconds=900),

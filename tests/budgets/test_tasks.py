@@ -32,6 +32,7 @@ def test_a_task_that_comes_twice_does_its_work_once() -> None:
         tasks.open_periods_of,
         tasks.evaluate_budgets_of,
         tasks.verify_books_of,
+        tasks.prove_books_of,
         attribution_tasks.seal_audit_of,
     )
 

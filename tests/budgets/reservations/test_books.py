@@ -96,6 +96,35 @@ def test_days_and_months_are_checked_with_the_whole_books(grain: str, owner_dsn:
         assert found(made) == {"I8"}
 
 
+def test_every_minute_periods_are_summed_only_while_they_have_few_calls(
+    owner_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = world()
+    with tampered(owner_dsn, made, "UPDATE budget_period SET spent = spent + 1"):
+        assert [breach.invariant for breach in books.guard(made.pk, at=timezone.now())] == ["I1"]
+        monkeypatch.setattr(books, "MANY", 0)
+        assert books.guard(made.pk, at=timezone.now()) == []
+        whole = books.guard(made.pk, at=timezone.now(), is_whole=True)
+
+    assert [breach.invariant for breach in whole] == ["I1"]
+
+
+def test_every_minute_the_holds_of_all_periods_are_compared(
+    owner_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = world()
+    with tenant(made.pk):
+        reserve()
+    monkeypatch.setattr(books, "MANY", 0)
+    assert books.guard(made.pk, at=timezone.now()) == []
+
+    with tampered(owner_dsn, made, "UPDATE budget_period SET held = held + 1"):
+        (breach,) = books.guard(made.pk, at=timezone.now())
+
+    assert breach.invariant == "I1"
+    assert breach.figures["held_by_calls"] == "0.100000000000"
+
+
 def test_a_missing_trigger_is_a_breach(owner_dsn: str) -> None:
     made, _ = world()
     with psycopg.connect(owner_dsn, autocommit=True) as owner:
