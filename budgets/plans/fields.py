@@ -128,7 +128,7 @@ FIELDS = (
     Field("owner", _address, _("The e-mail address of who gets the alerts."), ""),
     Field("approver", _address, _("The e-mail address of who decides about raises."), ""),
     Field("carry", _one_of(Rollover), _("What the next period takes over."), "none", choices=tuple(Rollover.values)),
-    Field("carry_at_most", _cap, _("The most that is carried over: 10% or 500 USD; empty: everything."), ""),
+    Field("carry_at_most", _cap, _("The most that is carried over: 500 USD or 10%; empty: everything."), ""),
     Field("thresholds", lambda value: points.written(points.read(value)), _("When people are told: 50%; 80%; 500 USD; forecast 100%; burn 3x/24h."), "80%; 100%; forecast 100%"),
     *(
         Field(name, listed, _("Counts only these, separated by semicolons; empty: all."), is_fixed=True)
