@@ -14,7 +14,7 @@ OTHERS = ("OPTIONS", "PUT", "DELETE")
 REFUSED = {401, 403, 404}
 ANSWERS = {  # what an empty request is told where it is allowed
     "attribution:organization-switch": {404, 405},
-    "budgets:notification-acknowledge": {404},  # the link is forged
+    "budgets:notification-acknowledge": {404, 405},  # the link is forged
     "budgets:notification-open": {302, 404, 405},  # a note is one person's
     "budgets:usage-record": {401, 405},  # a key's business, whoever is signed in
     "gateway:health-ready": {200, 405, 503},
