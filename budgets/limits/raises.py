@@ -15,6 +15,7 @@ from attribution.approvals.models import ApprovalRequest, Decision
 from attribution.audit.trail import Actor
 from attribution.isolation.transaction import required
 from attribution.templatetags.tollkeeper import instant_text, rate
+from attribution.tenancy import policy
 from attribution.tenancy.models import Organization
 from budgets.limits import overrides, revisions
 from budgets.limits.amounts import BudgetOverride, LimitVersion, VersionKind
@@ -57,7 +58,10 @@ def add_override(
     """Raise a limit for a while, or ask a second person where that is above what one may add.
 
     None: it acts. A request: the override stands there and adds nothing until it is approved.
+    Locks: the policy fence first, so that of two who add at once the second one's is counted with
+    the first one's.
     """
+    policy.changed(required())
     if not is_override_above(budget, terms):
         overrides.grant(budget, terms, at=at, by=by)
         return None
@@ -105,14 +109,16 @@ def allowed() -> Decimal | None:
 
 
 def base_of(budget: Budget, *, at: datetime) -> Decimal | None:
-    """Return the limit with which the running period began, or the one approved since."""
+    """Return the limit with which the running period began, or the one approved and begun since."""
     running = BudgetPeriod.objects.filter(budget=budget, starts_at__lte=at, ends_at__gt=at).first()
     began = running.starts_at if running else at
     approved = ApprovalRequest.objects.filter(
         kind=LIMIT, subject_id=str(budget.pk), decision=Decision.APPROVED, decided_at__gte=began
     ).order_by("-decided_at")
-    if newest := approved.first():
-        return Decimal(newest.payload["limit"])
+    for request in approved:  # one for a day to come raises nothing yet
+        planned = request.payload["effective_at"]
+        if not planned or datetime.fromisoformat(planned) <= at:
+            return Decimal(request.payload["limit"])
     versions = LimitVersion.objects.filter(budget=budget).exclude(kind=VersionKind.ESTIMATE)
     dated = versions.annotate(since=Greatest("effective_at", "created_at"))
     held = dated.filter(since__lte=began).order_by("-since").first()

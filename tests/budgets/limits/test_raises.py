@@ -1,10 +1,13 @@
 """A raise above what the organization allows one person waits for another, and is then done as asked."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from attribution.approvals import decisions
@@ -12,13 +15,14 @@ from attribution.approvals.models import ApprovalRequest
 from attribution.audit import trail
 from attribution.audit.trail import Actor
 from attribution.isolation.transaction import tenant
+from attribution.tenancy import policy
 from attribution.tenancy.models import Organization
 from budgets.limits import overrides, raises, revisions, standing
 from budgets.limits.amounts import BudgetOverride
 from budgets.limits.models import Budget
 from budgets.limits.overrides import Terms
 from tests.cast import Cast
-from tests.factories import make_budget
+from tests.factories import make_budget, make_organization, make_user
 
 
 @pytest.fixture
@@ -194,3 +198,54 @@ def test_an_override_that_was_revoked_while_it_waited_is_not_approved(here: Cast
     with pytest.raises(decisions.OutdatedRequestError):
         decisions.approve(request, by=person(here, "owner"), at=timezone.now())
     assert limit(budget) == Decimal(500)
+
+
+def test_a_raise_approved_for_a_day_to_come_lets_nobody_raise_the_limit_of_now(here: Cast) -> None:
+    budget = make_budget(limit="500")
+    at = timezone.now()
+    planned = raises.set_limit(
+        budget,
+        Decimal(5000),
+        at=at,
+        by=person(here, "finance"),
+        effective_at=at + timedelta(days=300),
+    )
+    assert planned is not None
+    decisions.approve(planned, by=person(here, "owner"), at=timezone.now())
+
+    assert asked(here, budget, "5000") is not None
+    assert limit(budget) == Decimal(500)
+
+
+def added_at_once() -> list[bool]:
+    """Let two people add 60 where one may add 100; return who has to wait for a second person."""
+    organization = make_organization(raise_needs_approval_above=Decimal(100))
+    people = [Actor("user", make_user().pk) for _ in range(2)]
+    with tenant(organization.pk):
+        budget = make_budget(limit="500")
+    at = timezone.now()
+    terms = Terms(Decimal(60), at, at + timedelta(hours=1), "a launch")
+
+    def add(by: Actor) -> bool:
+        try:
+            with tenant(organization.pk):
+                waiting = raises.add_override(budget, terms, at=at, by=by)
+                time.sleep(0.5)  # the other one looks before this is committed
+                return waiting is not None
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        return sorted(pool.map(add, people))
+
+
+def test_two_people_who_add_overrides_at_once_are_counted_together(committed: None) -> None:
+    assert added_at_once() == [False, True]
+
+
+def test_control_without_the_fence_both_would_be_added(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "changed", lambda organization_id: 0)
+
+    assert added_at_once() == [False, False]
