@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 MOST = 32  # items of one batch: larger ones let gateway and database wait for each other (+35 % measured)
 PAUSE = 0.05  # seconds before a lost connection is tried again, doubled up to the longest
 LONGEST = 1.0
+CROSSED = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)  # others went first
 HALVED = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
 Answer = tuple[str, Mapping[str, Any]]
@@ -185,7 +189,7 @@ class Batcher:
         return {call: (outcome, detail or {}) for call, outcome, detail in rows}
 
     def _lost(self, error: psycopg.Error) -> None:
-        if self._down_since is None:
+        if self._down_since is None and not isinstance(error, CROSSED):
             self._down_since = time.monotonic()
             logger.error("ledger.away", extra={"state": error.sqlstate})
 

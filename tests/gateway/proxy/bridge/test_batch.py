@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from gateway.proxy.bridge.batch import Answer, BadItemError, Batcher, Hooks, Item
@@ -17,6 +18,11 @@ SQL = """
 SELECT x ->> 'id', 'granted', jsonb_build_object('size', jsonb_array_length(q.p),
        'number', (x ->> 'number')::int, 'slept', pg_sleep((x ->> 'sleep')::float)::text)
   FROM (SELECT %s::jsonb AS p) q, jsonb_array_elements(q.p) x"""
+
+
+# Meets a deadlock the first time that it is asked.
+CROSSED = """
+SELECT x ->> 'id', crossed_once((x ->> 'number')::int), '{}'::jsonb FROM jsonb_array_elements(%s::jsonb) x"""
 
 
 class Thing(msgspec.Struct):
@@ -42,10 +48,12 @@ def nothing(items: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def batching(dsn: str, *, room: float = 100) -> AsyncIterator[tuple[Batcher, Seen]]:
+async def batching(
+    dsn: str, *, room: float = 100, sql: str = SQL
+) -> AsyncIterator[tuple[Batcher, Seen]]:
     seen = Seen()
     hooks = Hooks(wrap=list, on_batch=seen.on_batch, on_done=nothing, give_back=seen.give_back)
-    batcher = Batcher(dsn, SQL, hooks, room=room)
+    batcher = Batcher(dsn, sql, hooks, room=room)
     task = asyncio.create_task(batcher.run())
     try:
         yield batcher, seen
@@ -75,6 +83,27 @@ async def test_a_bad_item_fails_alone(gateway_dsn: str) -> None:
 
     assert [type(answer) for answer in answers].count(tuple) == 11
     assert isinstance(answers[5], BadItemError)
+
+
+async def test_a_deadlock_is_asked_again_and_is_no_lost_ledger(
+    owner_dsn: str, gateway_dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        owner.execute("CREATE SEQUENCE crossings")
+        owner.execute("GRANT USAGE ON SEQUENCE crossings TO PUBLIC")
+        owner.execute(
+            "CREATE FUNCTION crossed_once(n int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN"
+            " IF nextval('crossings') = 1 THEN RAISE EXCEPTION USING ERRCODE = '40P01'; END IF;"
+            " RETURN 'granted'; END $$"
+        )
+        try:
+            async with batching(gateway_dsn, sql=CROSSED) as (batcher, _):
+                told = await batcher.submit(Thing("0"), 5)
+        finally:
+            owner.execute("DROP FUNCTION crossed_once; DROP SEQUENCE crossings")
+
+    assert told[0] == "granted"
+    assert "ledger.away" not in caplog.messages
 
 
 async def test_an_answer_that_comes_too_late_is_given_back(gateway_dsn: str) -> None:
