@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.translation import gettext
 
@@ -102,6 +103,7 @@ def chart(asked: Asked, found: Ranked, names: Names, scene: Scene) -> Chart:
     whole = ranking.over_time(asked.filters, asked.question)
     moments = sorted({row.starts_at for row in whole if row.starts_at})
     series = _series(asked, top, points, moments, names, scene)
+    local = [timezone.localtime(moment) for moment in moments]  # a day has its own name
     rest = _rest(asked, series, whole, moments)
     drawn = [*series, rest] if any(rest.values) else series
     return Chart(
@@ -109,10 +111,10 @@ def chart(asked: Asked, found: Ranked, names: Names, scene: Scene) -> Chart:
         title=title(asked),
         unit=unit(asked.measure),
         shape=Shape.STACKED,
-        labels=tuple(moment_text(moment, asked.question.interval) for moment in moments),
+        labels=tuple(moment_text(moment, asked.question.interval) for moment in local),
         series=tuple(drawn),
-        table=_table(asked, drawn, moments),
-        shaded=charts.weekends(moments) if asked.question.interval == "day" else (),
+        table=_table(asked, drawn, local),
+        shaded=charts.weekends(local) if asked.question.interval == "day" else (),
         texts={"total": gettext("Total")},
     )
 
@@ -192,10 +194,11 @@ def _rest(
 
 def _table(asked: Asked, series: Sequence[Series], moments: Sequence[datetime]) -> Table:
     kind = Kind.MONEY if asked.measure == "cost" else Kind.COUNT
-    first = Column("interval", gettext("From"), Kind.INSTANT)
+    is_hour = asked.question.interval == "hour"
+    first = Column("interval", gettext("From"), Kind.INSTANT if is_hour else Kind.DAY)
     columns = (first, *(Column(one.label, one.label, kind) for one in series))
     rows = tuple(
-        (moment, *(_cell(one.values[n], kind) for one in series))
+        (moment if is_hour else moment.date(), *(_cell(one.values[n], kind) for one in series))
         for n, moment in enumerate(moments)
     )
     totals = (None, *(_cell(one.total, kind) for one in series))

@@ -59,6 +59,20 @@ def test_every_dimension_adds_up_to_the_same_total(
     assert drawn == Decimal(told["total"]["cost_usd"])
 
 
+def test_days_are_named_and_shaded_as_the_organization_lives_them(
+    house: House, finance: Client
+) -> None:
+    shown = page(finance.get(f"{reverse(EXPLORER)}?{whole(house)}&by=model&interval=day"))
+
+    table = shown["chart"].table
+    days = [row[0] for row in table.rows]
+    with tenant(house.organization.pk):
+        times = UsageRecord.objects.filter(state="settled").values_list("occurred_at", flat=True)
+        wanted = {at.astimezone(house.zone).date() for at in times}
+    assert set(days) == wanted
+    assert shown["chart"].shaded == tuple(n for n, day in enumerate(days) if day.weekday() >= 5)
+
+
 def test_two_dimensions_are_told_apart_together_unless_both_have_many_values(
     house: House, finance: Client
 ) -> None:
