@@ -16,6 +16,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   q budget_period; r budget_period; t timestamptz; next_base timestamptz; next_override timestamptz;
   has_ended boolean; remains numeric; granted numeric;
+  closing CONSTANT interval := '6 s';                -- a call is admitted until it is 5 seconds old
 BEGIN
   SELECT * INTO q FROM budget_period x WHERE x.id = period;
   has_ended := q.ends_at <= at;
@@ -47,9 +48,9 @@ BEGIN
        AND x.starts_at < q.starts_at AND x.starts_at >= q.year_starts_at ORDER BY x.starts_at DESC LIMIT 1;
     IF r.id IS NOT NULL THEN
       remains := r.base_amount + r.carried - r.spent - r.uncertain - r.held;
-      IF remains > 0 THEN
+      IF remains > 0 AND at >= r.ends_at + closing THEN
         carried := least(remains, (q.carry ->> 'cap')::numeric * CASE q.carry ->> 'unit' WHEN 'percent' THEN base / 100 ELSE 1 END);
-      ELSIF q.carry ->> 'rollover' = 'carry_net' THEN
+      ELSIF remains <= 0 AND q.carry ->> 'rollover' = 'carry_net' THEN
         SELECT coalesce(sum(o.amount), 0) INTO granted FROM budget_override o
          WHERE o.organization_id = q.organization_id AND o.budget_id = q.budget_id AND o.approved_at IS NOT NULL
            AND o.starts_at < r.ends_at AND least(o.ends_at, o.revoked_at) > greatest(o.starts_at, r.starts_at);

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         InstallSQL("budgets/alerts/raise.sql", "cb1507eac9d5fb5f"),
         InstallSQL("budgets/limits/matches.sql", "44741aa466d20332"),
-        InstallSQL("budgets/limits/reckon.sql", "d6312f9cddf05f21"),
+        InstallSQL("budgets/limits/reckon.sql", "db87c120a1149bd4"),
         InstallSQL("budgets/limits/follow.sql", "96a08ab324ab9ed8"),
         InstallSQL("budgets/alerts/raise_ahead.sql", "5d5deec4a4195f06"),
         InstallSQL("budgets/forecasts/outlook.sql", "e35bc6600d010f95"),

@@ -130,7 +130,7 @@ def test_what_is_carried_follows_late_calls_and_is_never_overshot(gateway_dsn: s
 
     late = threading.Thread(target=settle_late, args=(gateway_dsn, calls))
     late.start()
-    granted = granted_after(after, gateway_dsn, ends, until=ends + timedelta(seconds=3.5))
+    granted = granted_after(after, gateway_dsn, ends, until=ends + timedelta(seconds=8.5))
     late.join()
 
     assert len(granted) == 30  # 2.0 of its own, and 1.0 that was left

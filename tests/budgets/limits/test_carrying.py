@@ -162,7 +162,7 @@ def test_open_calls_are_not_given_twice_and_a_late_settlement_gives_back(today: 
         revisions.open_period(budget, window, is_backfilled=False)
     late = Call(holds.mint(timezone.now()))
     holds.reserve(late, Decimal(300), at=timezone.now(), worker_id=uuid.uuid4())
-    time.sleep(1.1)
+    time.sleep(7.1)  # calls are too old for the ended period now
     assert now_of(budget).carried == 700
 
     holds.settle(late.id, Decimal(100))
@@ -243,3 +243,31 @@ def test_what_ended_keeps_the_rollover_it_had_and_new_thresholds_do_not_tell_of_
     assert yesterday.carried == 1000
     assert figures(now_of(budget)) == [1000, 0]
     assert not Alert.objects.exists()
+
+
+def test_what_was_left_is_given_once_calls_are_too_old_for_the_ended_period(
+    today: datetime,
+) -> None:
+    budget = make_bare(rollover="carry_unused", enforcement="block")
+    ended = timezone.now()
+    for window in (Window(today - DAY, ended), Window(ended, ended + DAY)):
+        revisions.open_period(budget, window, is_backfilled=False)
+
+    assert is_admitted("1000", born=timezone.now())
+    assert not is_admitted("0.01", born=timezone.now())  # else the next one would be given twice
+    assert is_admitted("1000", born=ended - timedelta(seconds=1))
+    time.sleep(6.1)
+
+    assert not is_admitted("0.01", born=timezone.now())
+    assert now_of(budget).carried == 0
+    assert not books.verify()
+
+
+def is_admitted(amount: str, *, born: datetime) -> bool:
+    """Ask for a call of an instant."""
+    call = Call(holds.mint(born))
+    try:
+        holds.reserve(call, Decimal(amount), at=born, worker_id=uuid.uuid4())
+    except holds.RefusedError:
+        return False
+    return True
