@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateformat import format as format_date
 from django.utils.translation import gettext
 
 from attribution.dashboards import charts, questions
@@ -18,6 +17,7 @@ from attribution.dashboards.scene import Scene
 from attribution.reports import ranking
 from attribution.reports.breakdown import Row, Sums
 from attribution.reports.ranking import Ranked
+from attribution.templatetags.tollkeeper import axis_text, month_text
 
 PAGE = 50
 DRAWN = 8
@@ -142,7 +142,9 @@ def unit(measure: str) -> str:
 
 def moment_text(moment: datetime, interval: str) -> str:
     """Return an interval as an axis shows it."""
-    return format_date(moment, {"hour": "j M H:i", "day": "j M", "month": "M Y"}[interval])
+    if interval == "month":
+        return month_text(moment)
+    return axis_text(moment) if interval == "day" else f"{axis_text(moment)} {moment:%H:%M}"
 
 
 MEASURES: dict[str, Callable[[], str]] = {

@@ -5,14 +5,14 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
-from django.utils.dateformat import format as format_date
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Chart, Column, Kind, Series, Shape, Table
 from attribution.insights import detection
 from attribution.insights.models import Anomaly, Granularity
 from attribution.insights.spans import Finding
+from attribution.templatetags.tollkeeper import axis_text
 
 ZERO = Decimal(0)
 # how much is shown before and after the anomaly
@@ -104,6 +104,5 @@ def _high(one: Finding) -> Decimal | None:
 
 def _label(at: datetime, *, is_hourly: bool) -> str:
     local = timezone.localtime(at)
-    # Translators: Django date format of a day on a chart's axis, such as "22 Nov".
-    day = format_date(local, pgettext("date format", "j M"))
+    day = axis_text(local)
     return f"{day} {local:%H:%M}" if is_hourly else day

@@ -240,6 +240,12 @@ def day_text(day: date) -> str:
     return format_date(day, pgettext("date format", "j M Y"))
 
 
+def axis_text(day: date) -> str:
+    """Write a day shortly, as the axis of a chart has room for."""
+    # Translators: Django date format of a day on an axis, such as "22 Nov".
+    return format_date(day, pgettext("date format", "j M"))
+
+
 def month_text(day: date) -> str:
     """Write the month of a day as the language does."""
     # Translators: Django date format of a month, such as "November 2026".

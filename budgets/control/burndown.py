@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from django.utils.dateformat import format as format_date
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 
 from attribution import calendar
 from attribution.dashboards import charts
 from attribution.dashboards.charts import Chart, Column, Kind, Series, Shape, Table
+from attribution.templatetags.tollkeeper import axis_text
 from budgets.control import history
 from budgets.control.spending import Window
 from budgets.forecasts import series
@@ -86,7 +86,7 @@ def chart(burns: Sequence[Burn], outlook: Outlook) -> Chart:
         title=gettext("Burn-down: cost since the period began"),
         unit="USD",
         shape=Shape.LINES,
-        labels=tuple(_short_day(b.day) for b in burns),
+        labels=tuple(axis_text(b.day) for b in burns),
         series=tuple(lines),
         table=table(burns),
         shaded=charts.weekends(b.day for b in burns) if len(burns) <= 62 else (),
@@ -146,8 +146,3 @@ def _limits(window: Window, days: Sequence[date], amounts: Amounts, at: datetime
     if is_running and (today := next(running, None)) is not None:
         found[today] = window.standing.limit
     return found
-
-
-def _short_day(day: date) -> str:
-    # Translators: Django date format of a day on an axis, such as "22 Nov".
-    return format_date(day, pgettext("date format", "j M"))

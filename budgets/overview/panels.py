@@ -7,8 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.dateformat import format as format_date
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext
 
 from attribution import calendar
 from attribution.dashboards import charts
@@ -17,6 +16,7 @@ from attribution.dashboards.scene import Scene
 from attribution.reports import latency, spend
 from attribution.reports.filters import Range
 from attribution.reports.latency import Latency
+from attribution.templatetags.tollkeeper import axis_text
 from budgets.limits.models import Scope
 from budgets.overview import gauges
 from budgets.overview.gauges import Gauge
@@ -47,7 +47,7 @@ def daily(scene: Scene, days: list[spend.DayCost], budgets: list[Gauge]) -> Char
         title=gettext("Cost per day by cost center"),
         unit="USD",
         shape=Shape.STACKED,
-        labels=tuple(_short_day(day) for day in dates),
+        labels=tuple(axis_text(day) for day in dates),
         series=(*series, *ahead, *_pace(scene, budgets, dates)) if series else (),
         table=_daily_table(dates, series, ahead),
         shaded=charts.weekends(dates),
@@ -226,11 +226,6 @@ def _differ_tenfold(series: list[Series]) -> bool:
     return bool(values) and max(values) > 10 * min(values)
 
 
-def _short_day(day: date) -> str:
-    # Translators: Django date format of a day on an axis, such as "22 Nov".
-    return format_date(day, pgettext("date format", "j M"))
-
-
 def _moment(moment: datetime, *, is_hourly: bool) -> str:
     local = timezone.localtime(moment)
-    return f"{_short_day(local)} {local:%H:%M}" if is_hourly else _short_day(local)
+    return f"{axis_text(local)} {local:%H:%M}" if is_hourly else axis_text(local)
