@@ -238,7 +238,7 @@ def test_the_list_says_how_each_stands_within_a_query_budget(ours: Cast, browser
     words = ("keeps failing", "no credential", "switched off", "route-19", "OURS-route")
     for word in (*words, "3 of 4 active · look at: bare, resting"):
         assert word in page
-    assert len(queries) <= 13
+    assert len(queries) <= 15  # blocks and messages stand above every page
 
 
 def test_an_empty_list_says_what_to_do(ours: Cast, browser: Client) -> None:
