@@ -13,7 +13,7 @@ from budgets.limits.models import Budget, Scope
 def of_budget(budget: Budget, covered: set[UUID]) -> list[Membership]:
     """Return who is told about a budget: its owner, owners and finance, and who manages what it covers.
 
-    A manager without a department manages all of them.
+    A manager without a department manages all of them; who is narrowed to one hears of no other.
     """
     return _people(covered, owner_id=budget.owner_id)
 
@@ -50,8 +50,8 @@ def _wants(channel: Channel, topic: str) -> bool:
 
 
 def _people(covered: set[UUID], *, owner_id: UUID | None) -> list[Membership]:
-    managers = Q(role=Role.MANAGER) & (Q(department=None) | Q(department_id__in=covered))
-    told = Q(user_id=owner_id) | Q(role__in=[Role.OWNER, Role.FINANCE]) | managers
+    inside = Q(department=None) | Q(department_id__in=covered)  # of a part one hears that part only
+    told = Q(user_id=owner_id) | Q(role__in=[Role.OWNER, Role.FINANCE, Role.MANAGER]) & inside
     active = Membership.objects.filter(is_active=True, user__is_active=True)
     return list(active.filter(told).select_related("user").order_by("user__email"))
 

@@ -55,6 +55,17 @@ def test_owner_finance_and_those_who_manage_it_are_told_and_nobody_else() -> Non
         }
 
 
+@pytest.mark.parametrize("role", [Role.OWNER, Role.FINANCE])
+def test_the_office_of_one_department_hears_of_no_other(role: Role) -> None:
+    with tenant(make_organization().pk):
+        mine, other = make_department(), make_department()
+        narrowed = make_member(role=role, department=mine)
+
+        assert told_of(make_budget(scope="department", scope_id=mine.pk)) == [narrowed]
+        assert told_of(make_budget(scope="department", scope_id=other.pk)) == []
+        assert told_of(make_budget()) == []
+
+
 def test_who_has_left_is_not_told() -> None:
     with tenant(make_organization().pk):
         gone = make_member(role=Role.FINANCE)
