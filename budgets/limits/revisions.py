@@ -163,6 +163,12 @@ def relimit(budget: Budget) -> int:
     return int(_call("budgets_relimit", {"budget_id": str(budget.pk)}))
 
 
+def relimit_all(budgets: Iterable[Budget]) -> int:
+    """Do so for many; before they change one by one, so that settles that hold some are waited for in order."""
+    ids = [str(budget.pk) for budget in budgets]
+    return int(_call("budgets_relimit", {"budget_ids": ids})) if ids else 0
+
+
 def follow() -> int:
     """Work out anew the limits whose time has come: overrides that began or ended, money carried over.
 

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         InstallSQL("budgets/limits/backfill.sql", "5c7d5ac595a239f6"),
         InstallSQL("budgets/limits/period.sql", "26081c981f6c22e9"),
         InstallSQL("budgets/limits/reshape.sql", "d3f9ce899b3cb2a8"),
-        InstallSQL("budgets/limits/relimit.sql", "7275492808717e30"),
+        InstallSQL("budgets/limits/relimit.sql", "af92aee1f804df1c"),
         InstallSQL("budgets/limits/standing.sql", "2adfec89479132c8"),
         InstallSQL("budgets/limits/v1_periods.sql", "6a4cfe9099113dae"),
         InstallSQL("budgets/alerts/v1_alerts.sql", "d06cde01642b01bd"),

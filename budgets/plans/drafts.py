@@ -110,8 +110,8 @@ def apply(plan: BudgetPlan, names: Known, *, by: Actor, at: datetime) -> Applied
     drafted = [_draft(step, names, row, (by, at)) for step in planned if step.action is CREATE]
     policy.changed(required())
     budgets = _check([step for step in planned if step.before is not None], names)
+    revisions.cover(drafted, at=at)  # locks open calls; what follows locks periods, as settles do
     done = _apply_all(row, planned, budgets, names, (by, at))
-    revisions.cover(drafted, at=at)
     row.applied_by_id, row.applied_at = by.id, at
     row.save(update_fields=["applied_by", "applied_at"])
     after = {"source": row.source, "reason": row.reason}
@@ -167,12 +167,13 @@ def _vanished(step: Step, names: Known) -> list[Difference]:
 
 def _apply_all(
     plan: BudgetPlan,
-    planned: Iterable[Step],
+    planned: Sequence[Step],
     budgets: dict[str, Budget],
     names: Known,
     who: tuple[Actor, datetime],
 ) -> Applied:
     created = revised = asked = 0
+    revisions.relimit_all(budgets[s.name] for s in planned if s.action is Action.REVISE)
     for step in planned:
         reason = step.reason or plan.reason
         if step.action is CREATE:
