@@ -78,9 +78,7 @@ def cover(budgets: Iterable[Budget], *, at: datetime) -> None:
     """
     policy.changed(required())
     served = organization()
-    for budget in budgets:
-        for window in windows(spec_of(budget, served), at):
-            open_period(budget, window, is_backfilled=window.starts_at <= at)
+    _open_all([(b, w) for b in budgets for w in windows(spec_of(b, served), at)], at)
 
 
 def revise(budget: Budget, amount: Decimal, *, at: datetime, by: Actor, reason: str = "") -> None:
@@ -153,9 +151,18 @@ def ensure_periods(at: datetime) -> int:
     ]
     if any(window.starts_at <= at for _, window in missing):
         policy.changed(served.pk)
-    for budget, window in missing:
-        open_period(budget, window, is_backfilled=window.starts_at <= at)
+    _open_all(missing, at)
     return len(missing)
+
+
+def _open_all(wanted: Iterable[tuple[Budget, Window]], at: datetime) -> None:
+    """Open periods, the one that began first before the others.
+
+    Each locks the open calls of its window from the oldest on; in another order one that is
+    counted into a month, then into its year, would cross a settle that holds both.
+    """
+    for budget, window in sorted(wanted, key=lambda pair: pair[1].starts_at):
+        open_period(budget, window, is_backfilled=window.starts_at <= at)
 
 
 def relimit(budget: Budget) -> int:

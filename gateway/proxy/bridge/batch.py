@@ -161,6 +161,7 @@ class Batcher:
 
     async def _halve(self, batch: list[Waiting], error: psycopg.Error) -> None:
         """Try both halves of a refused batch apart, down to the item at fault."""
+        self._found()  # who refuses is there
         if len(batch) > 1:
             middle = len(batch) // 2
             await self._flush(batch[:middle])
